@@ -1,0 +1,259 @@
+"""From rows of text to typed rows or row errors, and the rules that hold inside one row. Pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from catalog.core.cells import UnreadableCell, Wording
+from catalog.core.import_rows import RawRow, RawTable, RowError, row_error
+from catalog.core.listing_columns import COLUMNS, SPEC_PREFIX, KindColumns
+from catalog.core.listing_rows import (
+    DemandRow,
+    ImportKind,
+    ListingRow,
+    OfferRow,
+    PackageModelRow,
+    ProductRow,
+    ServiceCenterRow,
+)
+from catalog.core.offer import OfferError, require_valid_offer
+from catalog.core.spec_value import SpecDefinition, parse_spec_value
+
+_A_VALUE = Wording("a value", "값")
+
+
+class ParsedRow(Struct, frozen=True):
+    """The values that a row of the file sets; a column that it leaves as it was is absent.
+
+    `key` is the code (or id) as text. Products have `specs`: code → value, None to take one away.
+    """
+
+    line: int
+    key: str
+    values: dict[str, Any]
+
+
+class ParsedTable(Struct, frozen=True, kw_only=True):
+    """The readable rows of a file and what is wrong with the others.
+
+    `keys` are all keys that the file names, those of unreadable rows included.
+    """
+
+    rows: tuple[ParsedRow, ...] = ()
+    keys: frozenset[str] = frozenset()
+    errors: tuple[RowError, ...] = ()
+    is_broken: bool = False
+
+
+def parse_table(
+    kind: ImportKind, table: RawTable, *, definitions: Mapping[str, SpecDefinition]
+) -> ParsedTable:
+    """Check the header, parse every cell, and refuse a key that comes twice (the first one counts)."""
+    if table.is_broken:
+        return ParsedTable(errors=table.errors, is_broken=True)
+    shape = COLUMNS[kind]
+    if table.columns is not None:
+        wrong = tuple(_column_errors(shape, table.columns, definitions=definitions, line=1))
+        if wrong:
+            return ParsedTable(errors=table.errors + wrong, is_broken=True)
+    rows: list[ParsedRow] = []
+    errors = list(table.errors)
+    first_lines: dict[str, int] = {}
+    for raw in table.rows:
+        found = list(_row_errors_of_columns(shape, table, raw, definitions=definitions))
+        key = raw.cells.get(shape.key, "")
+        if key in first_lines:
+            line = first_lines[key]
+            wording = Wording(
+                f"each {shape.key} once; line {line} has it already",
+                f"중복 없는 {shape.key}({line}행에 있음)",
+            )
+            found.append(row_error(raw.line, shape.key, key, wording))
+        elif key:
+            first_lines[key] = raw.line
+        values = _parse_cells(shape, raw, definitions=definitions, errors=found)
+        errors.extend(found)
+        if not found:
+            rows.append(ParsedRow(raw.line, str(values[shape.key]), values))
+    return ParsedTable(rows=tuple(rows), keys=frozenset(first_lines), errors=tuple(errors))
+
+
+def complete_row(
+    kind: ImportKind, parsed: ParsedRow, *, current: ListingRow | None, owner: str
+) -> ListingRow:
+    """The whole row: what the file sets, over what was there, over the defaults.
+
+    `owner` is the code of the importing organization, which owns a new row that names nobody.
+    """
+    shape = COLUMNS[kind]
+    values = dict(parsed.values)
+    if current is None:
+        if shape.owner is not None:
+            values.setdefault(shape.owner, owner)
+        if "specs" in values:
+            values["specs"] = {code: value for code, value in values["specs"].items() if value}
+        return shape.row_type(**values)
+    if isinstance(current, ProductRow):
+        merged = {**current.specs, **values.get("specs", {})}
+        values["specs"] = {code: value for code, value in merged.items() if value}
+    if isinstance(current, OfferRow):
+        # An offer that is imported again without a version moves to the current one.
+        values.setdefault("package_version", None)
+    if isinstance(current, ServiceCenterRow) and values["maker"] != current.maker:
+        values = {"maker_ko": None, "maker_country": None, **values}
+    return msgspec.structs.replace(current, **values)
+
+
+def check_row(row: ListingRow) -> Iterator[tuple[str, str, Wording]]:
+    """What is wrong between the cells of one row: (column, found, expected)."""
+    match row:
+        case ProductRow():
+            if row.verification in ("maker", "secondary") and row.source_title is None:
+                yield "source_title", "", Wording("a source for checked facts", "확인한 자료의 출처")
+        case PackageModelRow():
+            if row.level_from > row.level_to:
+                expected = Wording(f"at most level_to, {row.level_to}", f"level_to({row.level_to}) 이하")
+                yield "level_from", str(row.level_from), expected
+            if not row.components:
+                yield "components", "", Wording("at least one component", "구성품 하나 이상")
+        case OfferRow():
+            yield from _check_offer(row)
+        case ServiceCenterRow():
+            if (row.latitude is None) != (row.longitude is None):
+                expected = Wording("latitude and longitude, or neither", "위도와 경도 둘 다 또는 둘 다 비움")
+                yield "longitude", "", expected
+        case DemandRow():
+            if row.quantity_min > row.quantity_max:
+                least = row.quantity_min
+                expected = Wording(f"at least quantity_min, {least}", f"quantity_min({least}) 이상")
+                yield "quantity_max", str(row.quantity_max), expected
+        case _:
+            pass
+
+
+def _check_offer(row: OfferRow) -> Iterator[tuple[str, str, Wording]]:
+    if (row.product is None) == (row.package_model is None):
+        found = f"{row.product or ''} {row.package_model or ''}".strip()
+        yield (
+            "product",
+            found,
+            Wording("a product or a package_model, not both", "product와 package_model 중 하나만"),
+        )
+    if row.package_version is not None and row.package_model is None:
+        yield (
+            "package_version",
+            str(row.package_version),
+            Wording("a package_model with it", "package_model과 함께"),
+        )
+    if row.invited and row.audience != "invited":
+        expected = Wording("audience invited with it", "audience가 invited일 때만")
+        yield "invited", "; ".join(row.invited), expected
+    if not row.tiers:
+        return
+    try:
+        require_valid_offer(capacity=row.capacity, pack_size=row.pack_size, tiers=row.tiers)
+    except OfferError as problem:
+        yield "tiers", str(problem), _TIER_RULES[problem.code]
+    if row.tiers[0].unit_price_krw > row.list_unit_price_krw:
+        list_price = f"{row.list_unit_price_krw:,}"
+        expected = Wording(f"at most the list price, {list_price}", f"단독 구매가({list_price}원) 이하")
+        yield "tiers", str(row.tiers[0].unit_price_krw), expected
+
+
+_BOUNDS = Wording("whole positive numbers within the limits", "한도 안의 양의 정수")
+_TIER_RULES = {
+    "tiers_empty": Wording("at least one tier", "구간 하나 이상"),
+    "tiers_out_of_bounds": _BOUNDS,
+    "tiers_not_rising": Wording("quantities that strictly rise", "점점 커지는 수량"),
+    "tiers_not_falling": Wording("prices that strictly fall", "점점 낮아지는 단가"),
+    "capacity_out_of_bounds": _BOUNDS,
+    "pack_size_out_of_bounds": _BOUNDS,
+    "no_whole_pack": Wording(
+        "a whole pack between the first tier and capacity", "첫 구간과 공급 한도 사이의 온전한 포장 단위"
+    ),
+}
+
+
+def _column_errors(
+    shape: KindColumns,
+    columns: tuple[str, ...],
+    *,
+    definitions: Mapping[str, SpecDefinition],
+    line: int,
+) -> Iterator[RowError]:
+    for name in columns:
+        if name in shape.names:
+            continue
+        if shape.has_specs and name.startswith(SPEC_PREFIX):
+            if name.removeprefix(SPEC_PREFIX) not in definitions:
+                allowed = ", ".join(SPEC_PREFIX + code for code in definitions)
+                yield row_error(line, name, name, Wording(f"one of {allowed}", f"다음 중 하나: {allowed}"))
+            continue
+        allowed = ", ".join(shape.names) + (f", {SPEC_PREFIX}…" if shape.has_specs else "")
+        yield row_error(line, name, name, Wording(f"one of {allowed}", f"다음 중 하나: {allowed}"))
+    for column in shape.columns:
+        if column.is_required and column.name not in columns:
+            expected = Wording(f"a column {column.name}", f"{column.name} 열")
+            yield row_error(line, column.name, "", expected)
+
+
+def _row_errors_of_columns(
+    shape: KindColumns, table: RawTable, raw: RawRow, *, definitions: Mapping[str, SpecDefinition]
+) -> Iterator[RowError]:
+    if table.columns is None:
+        yield from _column_errors(shape, tuple(raw.cells), definitions=definitions, line=raw.line)
+
+
+def _parse_cells(
+    shape: KindColumns,
+    raw: RawRow,
+    *,
+    definitions: Mapping[str, SpecDefinition],
+    errors: list[RowError],
+) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for column in shape.columns:
+        written = raw.cells.get(column.name)
+        if written is None:
+            continue
+        if written:
+            try:
+                values[column.name] = column.parse(written)
+            except UnreadableCell as problem:
+                errors.append(row_error(raw.line, column.name, written, problem.expected))
+        elif column.is_required:
+            errors.append(row_error(raw.line, column.name, "", _A_VALUE))
+        elif column.empty is not UNSET:
+            values[column.name] = column.empty
+    if shape.has_specs:
+        _parse_specs(raw, values, definitions=definitions, errors=errors)
+    return values
+
+
+def _parse_specs(
+    raw: RawRow,
+    values: dict[str, Any],
+    *,
+    definitions: Mapping[str, SpecDefinition],
+    errors: list[RowError],
+) -> None:
+    specs = values["specs"] = {}
+    for name, written in raw.cells.items():
+        definition = definitions.get(name.removeprefix(SPEC_PREFIX)) if name.startswith(SPEC_PREFIX) else None
+        if definition is None:
+            continue
+        if not written:
+            specs[definition.code] = None
+            continue
+        category = values.get("category")
+        if category is not None and category not in definition.categories:
+            asked = ", ".join(definition.categories)
+            expected = Wording(f"nothing: it is asked of {asked} only", f"빈칸({asked}에만 있는 사양)")
+            errors.append(row_error(raw.line, name, written, expected))
+            continue
+        try:
+            specs[definition.code] = parse_spec_value(written, definition)
+        except UnreadableCell as problem:
+            errors.append(row_error(raw.line, name, written, problem.expected))

@@ -1,0 +1,120 @@
+"""What must always hold: named SQL that returns no row. Run by `marketplace check` and after every flow test."""
+
+from typing import Final
+
+import asyncpg
+import msgspec
+
+INVARIANTS: Final[dict[str, str]] = {
+    "every cleared round sells exactly what its allocations add up to": """
+        SELECT r.code FROM rounds r
+        WHERE r.unit_price_krw IS NOT NULL
+          AND r.quantity IS DISTINCT FROM (SELECT sum(quantity) FROM allocations a WHERE a.round_id = r.id)
+    """,
+    "no round sells above its capacity or a part of a pack": """
+        SELECT code FROM rounds WHERE quantity > capacity OR quantity % pack_size <> 0
+    """,
+    "everybody in a round pays the same unit price, and it is one of its tiers": """
+        SELECT a.id::text FROM allocations a JOIN rounds r ON r.id = a.round_id
+        WHERE a.unit_price_krw <> r.unit_price_krw OR NOT EXISTS (
+            SELECT FROM jsonb_array_elements(r.tiers) t
+            WHERE (t->>'unit_price_krw')::bigint = r.unit_price_krw AND (t->>'quantity_min')::bigint <= r.quantity)
+    """,
+    "allocation lines add up to their allocation": """
+        SELECT a.id::text FROM allocations a
+        WHERE a.quantity <> (SELECT coalesce(sum(l.quantity), 0) FROM allocation_lines l WHERE l.allocation_id = a.id)
+    """,
+    "nobody gets less than a line's minimum, more than its maximum, or above its price limit": """
+        SELECT a.id::text FROM allocations a
+        JOIN allocation_lines al ON al.allocation_id = a.id
+        LEFT JOIN LATERAL (SELECT max(version) AS version FROM pledge_versions WHERE pledge_id = a.pledge_id) v ON true
+        LEFT JOIN pledge_lines l ON l.pledge_id = a.pledge_id AND l.version = v.version AND l.line_no = al.line_no
+        WHERE l.pledge_id IS NULL OR al.quantity NOT BETWEEN l.quantity_min AND l.quantity_max
+           OR a.unit_price_krw > l.limit_unit_price_krw
+    """,
+    "every allocation has its invoice, to the won": """
+        SELECT a.id::text FROM allocations a LEFT JOIN invoices i ON i.allocation_id = a.id
+        WHERE i.id IS NULL OR (i.supply_krw, i.vat_krw, i.total_krw) <> (a.supply_krw, a.vat_krw, a.total_krw)
+    """,
+    "deposit and balance charges add up to the invoice": """
+        SELECT i.number FROM invoices i
+        WHERE i.total_krw <> (
+            SELECT coalesce(sum(CASE WHEN c.purpose = 'deposit' THEN c.capture_krw ELSE c.amount_krw END), 0)
+            FROM charges c WHERE c.allocation_id = i.allocation_id AND c.purpose IN ('deposit', 'balance'))
+    """,
+    "no card is captured above its hold, or without an allocation": """
+        SELECT id::text FROM charges
+        WHERE method = 'card' AND state = 'captured' AND (capture_krw > amount_krw OR allocation_id IS NULL)
+    """,
+    "no hold is above what its card's owner agreed to": """
+        SELECT c.id::text FROM charges c JOIN payment_methods m ON m.id = c.payment_method_id
+        WHERE c.amount_krw > m.consent_ceiling_krw
+    """,
+    "a charge's state is its last event": """
+        SELECT c.id::text FROM charges c
+        WHERE NOT EXISTS (SELECT FROM charge_events e
+                          WHERE e.charge_id = c.id AND e.attempt = c.attempt AND e.state = c.state)
+    """,
+    "at most one attempt of a charge succeeded": """
+        SELECT charge_id::text FROM charge_events WHERE state = 'captured' GROUP BY charge_id HAVING count(*) > 1
+    """,
+    "what came in for a pledge is taken or owed back": """
+        SELECT p.id::text FROM pledges p
+        JOIN LATERAL (SELECT sum(received_krw) AS krw FROM pledge_fundings WHERE pledge_id = p.id) f ON true
+        WHERE p.outcome IS NOT NULL AND f.krw <> (
+            SELECT coalesce(sum(CASE WHEN purpose = 'deposit' THEN capture_krw ELSE amount_krw END), 0)
+            FROM charges c WHERE c.pledge_id = p.id AND c.method = 'transfer' AND c.purpose IN ('deposit', 'refund'))
+    """,
+    "no pledge came after its round had closed": """
+        SELECT p.id::text FROM pledges p JOIN rounds r ON r.id = p.round_id
+        WHERE p.placed_at > r.closed_at
+    """,
+    "every pledge belongs to a round and a buyer": """
+        SELECT p.id::text FROM pledges p
+        LEFT JOIN rounds r ON r.id = p.round_id LEFT JOIN organizations o ON o.id = p.buyer_id
+        WHERE r.id IS NULL OR o.id IS NULL
+    """,
+    "every pledge has lines or was withdrawn": """
+        SELECT v.pledge_id::text FROM pledge_versions v
+        WHERE (v.state = 'placed') <> EXISTS (
+            SELECT FROM pledge_lines l WHERE l.pledge_id = v.pledge_id AND l.version = v.version)
+    """,
+    "decided rounds leave no pledge undecided and no hold forgotten": """
+        SELECT r.code FROM rounds r
+        WHERE r.decided_at IS NOT NULL AND (
+            EXISTS (SELECT FROM pledges p WHERE p.round_id = r.id AND p.outcome IS NULL)
+            OR EXISTS (SELECT FROM charges c WHERE c.round_id = r.id AND c.purpose = 'deposit' AND c.method = 'card'
+                       AND c.state = 'authorized' AND c.capture_krw IS NULL))
+    """,
+    "every round has the event of its state": """
+        SELECT r.code FROM rounds r
+        WHERE NOT EXISTS (SELECT FROM events e
+                          WHERE e.subject = 'round' AND e.subject_id = r.code AND e.kind = 'round.' || r.state)
+    """,
+    "the chain of sealed events is whole": """
+        SELECT s.id::text FROM event_seals s
+        LEFT JOIN event_seals p ON p.sha256 = s.previous_sha256
+        LEFT JOIN LATERAL (
+            SELECT count(*) AS event_count, string_agg(event_digest(e), ''::bytea ORDER BY e.id) AS digests
+            FROM events e WHERE e.seal_id = s.id) b ON true
+        WHERE (s.previous_sha256 IS NOT NULL AND p.id IS NULL)
+           OR s.event_count IS DISTINCT FROM b.event_count
+           OR s.sha256 IS DISTINCT FROM sha256(coalesce(s.previous_sha256, ''::bytea) || b.digests)
+    """,
+}
+"""Name → a query whose rows are violations, each naming the row at fault."""
+
+
+class InvariantResult(msgspec.Struct, frozen=True):
+    """How one invariant stands: the first violating rows, none when it holds."""
+
+    name: str
+    violations: list[str]
+
+
+async def check_invariants(conn: asyncpg.Connection, *, limit: int = 20) -> list[InvariantResult]:
+    """Run every invariant; name at most `limit` violations of each."""
+    return [
+        InvariantResult(name, [str(row[0]) for row in await conn.fetch(f"{query} LIMIT {int(limit)}")])
+        for name, query in INVARIANTS.items()
+    ]

@@ -1,0 +1,147 @@
+"""A pledge: what a buyer binds itself to take if the round clears, in up to eight lines."""
+
+import hashlib
+from datetime import datetime
+from typing import Final, Literal
+from uuid import UUID
+
+import msgspec
+
+from catalog.core.money import CAPACITY_MAX, CHARGE_KRW_MAX, ROUND_KRW_MAX
+from group_buy.core.charge import deposit_krw
+from group_buy.core.round import Round
+from group_buy.errors import CardNotPossible, InvalidPledge
+
+PLEDGE_LINES_MAX: Final = 8
+"""Lines of one pledge: a step schedule such as "4 if at most 9.5 M, 6 more if at most 9.0 M"."""
+
+Funding = Literal["transfer", "card"]
+
+
+class LineInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line as the buyer writes it; units, and won for a unit (None = any tier of the round)."""
+
+    quantity_max: int
+    quantity_min: int = 1
+    limit_unit_price_krw: int | None = None
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One stored line; `sequence` is its place in the order of arrival."""
+
+    line_no: int
+    quantity_min: int
+    quantity_max: int
+    limit_unit_price_krw: int | None
+    priority_class: int
+    sequence: int
+
+
+class Pledge(msgspec.Struct, frozen=True):
+    """A buyer's pledge at its newest version. `lines` is empty once withdrawn."""
+
+    id: UUID
+    round_id: int
+    buyer_id: int
+    funding: Funding
+    placed_at: datetime
+    outcome: Literal["allocated", "released"] | None
+    version: int
+    state: Literal["placed", "withdrawn"]
+    lines: tuple[Line, ...]
+
+    @property
+    def quantity_max(self) -> int:
+        """Units the buyer would take at most, over all lines."""
+        return sum(line.quantity_max for line in self.lines)
+
+
+def require_valid_lines(buying_round: Round, lines: tuple[LineInput, ...]) -> None:
+    """Check a pledge's lines against the round's frozen terms.
+
+    Raises:
+        InvalidPledge: too few or many lines, a quantity outside 1..capacity, a minimum above its maximum, a
+            limit below the round's lowest price (such a line could never be served), or a sum above the limit.
+    """
+    if not 1 <= len(lines) <= PLEDGE_LINES_MAX:
+        raise InvalidPledge("/lines", f"a pledge has 1 to {PLEDGE_LINES_MAX} lines")
+    capacity = min(buying_round.capacity, CAPACITY_MAX)
+    lowest_price_krw = buying_round.tiers[-1].unit_price_krw
+    for position, line in enumerate(lines):
+        at = f"/lines/{position}"
+        if not 1 <= line.quantity_max <= capacity:
+            raise InvalidPledge(f"{at}/quantity_max", f"between 1 and the round's capacity of {capacity}")
+        if not 1 <= line.quantity_min <= line.quantity_max:
+            raise InvalidPledge(f"{at}/quantity_min", f"between 1 and quantity_max ({line.quantity_max})")
+        limit = line.limit_unit_price_krw
+        if limit is not None and not lowest_price_krw <= limit <= ROUND_KRW_MAX:
+            raise InvalidPledge(
+                f"{at}/limit_unit_price_krw", f"at least the round's lowest price of {lowest_price_krw} won"
+            )
+    if sum(line.quantity_max for line in lines) > capacity:
+        raise InvalidPledge("/lines", f"together at most the round's capacity of {capacity} units")
+
+
+def deposit_ceiling_krw(buying_round: Round, lines: tuple[LineInput, ...] | tuple[Line, ...]) -> int:
+    """Return the most that may be held for these lines, in won.
+
+    ⌊deposit_bp × Σ(ceiling × quantity_max) / 10000⌋ with ceiling = min(limit, first tier's price): nobody pays
+    more than that for a unit, so the deposit of whatever is allocated fits the hold. Rounded once, over all
+    lines, because the deposit is rounded once too.
+    """
+    dearest = buying_round.first_tier_price_krw
+    value_krw = sum(min(line.limit_unit_price_krw or dearest, dearest) * line.quantity_max for line in lines)
+    return deposit_krw(deposit_bp=buying_round.deposit_bp, supply_krw=value_krw)
+
+
+def require_card_possible(buying_round: Round, lines: tuple[LineInput, ...] | tuple[Line, ...]) -> None:
+    """Raise CardNotPossible when the hold would not fit one card charge."""
+    ceiling = deposit_ceiling_krw(buying_round, lines)
+    if ceiling > CHARGE_KRW_MAX:
+        raise CardNotPossible(
+            f"the deposit of up to {ceiling} won is above a card's {CHARGE_KRW_MAX} won: pledge by transfer"
+        )
+
+
+def request_sha256(*, round_id: int, funding: Funding, lines: tuple[LineInput, ...]) -> bytes:
+    """Digest of what a PUT asks for, so that the same id with other content is told apart."""
+    return hashlib.sha256(msgspec.json.encode((round_id, funding, lines))).digest()
+
+
+class QueuedLine(msgspec.Struct, frozen=True):
+    """A line of a new version; `sequence` is kept from before, or None = at the end of the queue."""
+
+    quantity_min: int
+    quantity_max: int
+    limit_unit_price_krw: int | None
+    sequence: int | None
+
+
+def queue_lines(lines: tuple[LineInput, ...], *, before: tuple[Line, ...]) -> tuple[QueuedLine, ...]:
+    """Give each line of an amendment its place in the order of arrival.
+
+    An unchanged line keeps its place. One that only raises its quantity_max keeps it for the units it had, and the
+    increase queues behind as a line of its own (as Foodsoft queues increments). Any other change starts anew.
+
+    Raises:
+        InvalidPledge: the increases would make more than PLEDGE_LINES_MAX lines.
+    """
+    kept: list[QueuedLine] = []
+    increases: list[QueuedLine] = []
+    for position, line in enumerate(lines):
+        old = before[position] if position < len(before) else None
+        limit = line.limit_unit_price_krw
+        is_same_wish = old is not None and (old.quantity_min, old.limit_unit_price_krw) == (
+            line.quantity_min,
+            limit,
+        )
+        if old is not None and is_same_wish and line.quantity_max >= old.quantity_max:
+            kept.append(QueuedLine(line.quantity_min, old.quantity_max, limit, old.sequence))
+            if (more := line.quantity_max - old.quantity_max) > 0:
+                increases.append(QueuedLine(1, more, limit, None))
+        else:
+            kept.append(QueuedLine(line.quantity_min, line.quantity_max, limit, None))
+    queued = (*kept, *increases)
+    if len(queued) > PLEDGE_LINES_MAX:
+        raise InvalidPledge("/lines", f"with its increases this makes more than {PLEDGE_LINES_MAX} lines")
+    return queued

@@ -1,0 +1,119 @@
+"""What group buying refuses, each with the facts a person needs to understand why."""
+
+from uuid import UUID
+
+
+class GroupBuyError(Exception):
+    """Base of this package's refusals; the text is for people, the fields for programs."""
+
+
+class RoundNotFound(GroupBuyError):
+    """No round of this code exists for the one who asks."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"no round {code}")
+        self.code = code
+
+
+class PledgeNotFound(GroupBuyError):
+    """No pledge of this id exists for the one who asks."""
+
+    def __init__(self, pledge_id: UUID) -> None:
+        super().__init__(f"no pledge {pledge_id}")
+        self.pledge_id = pledge_id
+
+
+class ChargeNotFound(GroupBuyError):
+    """No charge of this id exists for the one who asks."""
+
+    def __init__(self, charge_id: UUID) -> None:
+        super().__init__(f"no charge {charge_id}")
+        self.charge_id = charge_id
+
+
+class InvoiceNotFound(GroupBuyError):
+    """No invoice of this number exists for the one who asks."""
+
+    def __init__(self, number: str) -> None:
+        super().__init__(f"no invoice {number}")
+        self.number = number
+
+
+class RoundNotOpen(GroupBuyError):
+    """The round takes no pledges now: not yet open, past its deadline, or decided."""
+
+    def __init__(self, code: str, state: str) -> None:
+        super().__init__(f"round {code} takes no pledges (state: {state})")
+        self.code = code
+        self.state = state
+
+
+class RoundStateConflict(GroupBuyError):
+    """The round's state, or its frozen terms, do not allow this step."""
+
+    def __init__(self, code: str, state: str, wanted: str) -> None:
+        super().__init__(f"round {code} cannot become {wanted} from {state}")
+        self.code = code
+        self.state = state
+        self.wanted = wanted
+
+
+class IdReused(GroupBuyError):
+    """The same client-made id came again with other content."""
+
+    def __init__(self, pledge_id: UUID) -> None:
+        super().__init__(f"pledge {pledge_id} exists with other content")
+        self.pledge_id = pledge_id
+
+
+class AlreadyPledged(GroupBuyError):
+    """This buyer has a pledge in the round already: change that one."""
+
+    def __init__(self, code: str, pledge_id: UUID) -> None:
+        super().__init__(f"there is a pledge in round {code} already: {pledge_id}")
+        self.code = code
+        self.pledge_id = pledge_id
+
+
+class VersionConflict(GroupBuyError):
+    """Somebody changed the pledge meanwhile: `version` is the newest one."""
+
+    def __init__(self, pledge_id: UUID, version: int) -> None:
+        super().__init__(f"pledge {pledge_id} is at version {version} now")
+        self.pledge_id = pledge_id
+        self.version = version
+
+
+class InvalidPledge(GroupBuyError):
+    """A field of a pledge is outside its limits; `pointer` names it (RFC 6901)."""
+
+    def __init__(self, pointer: str, detail: str) -> None:
+        super().__init__(detail)
+        self.pointer = pointer
+        self.detail = detail
+
+
+class InvalidRound(GroupBuyError):
+    """A field of a new round breaks a rule; `pointer` names it (RFC 6901)."""
+
+    def __init__(self, pointer: str, detail: str) -> None:
+        super().__init__(detail)
+        self.pointer = pointer
+        self.detail = detail
+
+
+class CardNotPossible(GroupBuyError):
+    """A card cannot secure this pledge, e.g. its deposit is above one charge's limit: pay by transfer."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class ChargeStateConflict(GroupBuyError):
+    """The charge is not in a state that allows this step."""
+
+    def __init__(self, charge_id: UUID, state: str) -> None:
+        super().__init__(f"charge {charge_id} is {state}")
+        self.charge_id = charge_id
+        self.state = state

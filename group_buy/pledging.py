@@ -1,0 +1,262 @@
+"""Place, change and withdraw pledges. Joining only inserts, so thousands may join a round at once."""
+
+from typing import Literal, NoReturn
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from catalog.core.viewer import Viewer
+from catalog.events import Actor, record_event
+from group_buy.core.pledge import (
+    Funding,
+    Line,
+    LineInput,
+    Pledge,
+    QueuedLine,
+    queue_lines,
+    request_sha256,
+    require_card_possible,
+    require_valid_lines,
+)
+from group_buy.core.round import PLEDGING_STATES, Round
+from group_buy.errors import AlreadyPledged, IdReused, PledgeNotFound, RoundNotOpen, VersionConflict
+from group_buy.rounds import get_round
+
+ROUND_LOCK = 7304
+"""Class of the per-round advisory lock: pledging holds it shared, closing exclusively."""
+
+TAKES_PLEDGES = "state = ANY ($2) AND clock_timestamp() < closes_at"
+
+
+async def place_pledge(
+    conn: asyncpg.Connection,
+    *,
+    round_code: str,
+    pledge_id: UUID,
+    buyer: Viewer,
+    person_id: int,
+    funding: Funding,
+    lines: tuple[LineInput, ...],
+) -> Pledge:
+    """Place a pledge under an id that the client made: the same request twice is one pledge.
+
+    The shared lock is taken before the deadline is read, and the deadline is read from the database's clock:
+    once `begin_closing` holds the exclusive lock, no pledge is still on its way in.
+
+    Raises:
+        RoundNotFound, InvalidPledge, CardNotPossible
+        RoundNotOpen: too early, too late, or decided.
+        IdReused: the id exists with other content, or is somebody else's.
+        AlreadyPledged: this buyer has another pledge in the round.
+    """
+    if buyer.organization_id is None:
+        raise RoundNotOpen(round_code, "signed out")
+    buying_round = await get_round(conn, round_code, viewer=buyer)
+    digest = request_sha256(round_id=buying_round.id, funding=funding, lines=lines)
+    await _lock_shared(conn, buying_round.id)
+    if await _is_repetition(conn, pledge_id, buyer_id=buyer.organization_id, digest=digest):
+        return await get_pledge(conn, pledge_id, buyer_id=buyer.organization_id)
+    require_valid_lines(buying_round, lines)
+    if funding == "card":
+        require_card_possible(buying_round, lines)
+    placed = await conn.fetchval(
+        f"""
+        INSERT INTO pledges (id, round_id, buyer_id, person_id, funding)
+        SELECT $3, id, $4, $5, $6 FROM rounds WHERE id = $1 AND {TAKES_PLEDGES}
+        ON CONFLICT DO NOTHING RETURNING id
+        """,
+        buying_round.id,
+        list(PLEDGING_STATES),
+        pledge_id,
+        buyer.organization_id,
+        person_id,
+        funding,
+    )
+    if placed is None:
+        if await _is_repetition(conn, pledge_id, buyer_id=buyer.organization_id, digest=digest):
+            return await get_pledge(conn, pledge_id, buyer_id=buyer.organization_id)
+        await _refuse(conn, buying_round, buyer_id=buyer.organization_id)
+    queued = queue_lines(lines, before=())
+    await _insert_version(
+        conn, pledge_id, version=1, state="placed", person_id=person_id, digest=digest, lines=queued
+    )
+    await record_event(
+        conn,
+        kind="pledge.placed",
+        subject="pledge",
+        subject_id=str(pledge_id),
+        actor=Actor(person_id, buyer.organization_id),
+        round=round_code,
+        funding=funding,
+        lines=msgspec.to_builtins(lines),
+    )
+    return await get_pledge(conn, pledge_id, buyer_id=buyer.organization_id)
+
+
+async def change_pledge(
+    conn: asyncpg.Connection,
+    *,
+    pledge_id: UUID,
+    buyer: Viewer,
+    person_id: int,
+    version: int,
+    lines: tuple[LineInput, ...],
+) -> Pledge:
+    """Write version `version` of a pledge, which must follow the newest; no lines = withdraw.
+
+    A line that only raises its quantity_max keeps its place for the units it had: the increase becomes a line of
+    its own at the end of the queue. Any other change of a line re-sequences it.
+
+    Raises:
+        PledgeNotFound, RoundNotOpen, InvalidPledge, CardNotPossible
+        VersionConflict: another version was written meanwhile (the same content again is no conflict).
+    """
+    pledge = await get_pledge(conn, pledge_id, buyer_id=buyer.organization_id)
+    await _lock_shared(conn, pledge.round_id)
+    pledge = await get_pledge(conn, pledge_id, buyer_id=buyer.organization_id)
+    digest = request_sha256(round_id=pledge.round_id, funding=pledge.funding, lines=lines)
+    if version != pledge.version + 1:
+        if version == pledge.version and await _has_digest(conn, pledge_id, version=version, digest=digest):
+            return pledge
+        raise VersionConflict(pledge_id, pledge.version)
+    row = await conn.fetchrow(
+        f"SELECT code, {TAKES_PLEDGES} FROM rounds WHERE id = $1", pledge.round_id, list(PLEDGING_STATES)
+    )
+    assert row is not None, "a pledge is only ever inserted for a round"
+    code, takes_pledges = row
+    buying_round = await get_round(conn, code, viewer=buyer)
+    if not takes_pledges:
+        raise RoundNotOpen(code, buying_round.state)
+    if lines:
+        require_valid_lines(buying_round, lines)
+        if pledge.funding == "card":
+            require_card_possible(buying_round, lines)
+    await _insert_version(
+        conn,
+        pledge_id,
+        version=version,
+        state="placed" if lines else "withdrawn",
+        person_id=person_id,
+        digest=digest,
+        lines=queue_lines(lines, before=pledge.lines),
+    )
+    await record_event(
+        conn,
+        kind="pledge.changed" if lines else "pledge.withdrawn",
+        subject="pledge",
+        subject_id=str(pledge_id),
+        actor=Actor(person_id, buyer.organization_id),
+        round=code,
+        version=version,
+        lines=msgspec.to_builtins(lines),
+    )
+    return await get_pledge(conn, pledge_id, buyer_id=buyer.organization_id)
+
+
+PLEDGE_ROW = """
+    SELECT p.id, p.round_id, p.buyer_id, p.funding, p.placed_at, p.outcome, v.version, v.state,
+           (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                'line_no', l.line_no, 'quantity_min', l.quantity_min, 'quantity_max', l.quantity_max,
+                'limit_unit_price_krw', l.limit_unit_price_krw, 'priority_class', l.priority_class,
+                'sequence', l.sequence) ORDER BY l.line_no), '[]')
+            FROM pledge_lines l WHERE l.pledge_id = p.id AND l.version = v.version) AS lines
+    FROM pledges p
+    JOIN LATERAL (SELECT version, state FROM pledge_versions
+                  WHERE pledge_id = p.id ORDER BY version DESC LIMIT 1) v ON true
+"""
+
+
+def read_pledge(row: asyncpg.Record) -> Pledge:
+    """Build a Pledge from a row of PLEDGE_ROW."""
+    *values, lines = list(row)[:9]
+    return Pledge(*[*values, msgspec.convert(lines, tuple[Line, ...])])
+
+
+async def get_pledge(conn: asyncpg.Connection, pledge_id: UUID, *, buyer_id: int | None) -> Pledge:
+    """Read a buyer's pledge. Raises PledgeNotFound also for somebody else's."""
+    row = await conn.fetchrow(f"{PLEDGE_ROW} WHERE p.id = $1 AND p.buyer_id = $2", pledge_id, buyer_id)
+    if row is None:
+        raise PledgeNotFound(pledge_id)
+    return read_pledge(row)
+
+
+async def find_pledge_in_round(conn: asyncpg.Connection, *, round_id: int, buyer_id: int) -> Pledge | None:
+    """Read a buyer's pledge in a round, if there is one."""
+    row = await conn.fetchrow(f"{PLEDGE_ROW} WHERE p.round_id = $1 AND p.buyer_id = $2", round_id, buyer_id)
+    return None if row is None else read_pledge(row)
+
+
+async def _lock_shared(conn: asyncpg.Connection, round_id: int) -> None:
+    await conn.execute("SELECT pg_advisory_xact_lock_shared($1, $2)", ROUND_LOCK, round_id)
+
+
+async def _has_digest(conn: asyncpg.Connection, pledge_id: UUID, *, version: int, digest: bytes) -> bool:
+    stored = await conn.fetchval(
+        "SELECT request_sha256 FROM pledge_versions WHERE pledge_id = $1 AND version = $2", pledge_id, version
+    )
+    return bool(stored == digest)
+
+
+async def _is_repetition(conn: asyncpg.Connection, pledge_id: UUID, *, buyer_id: int, digest: bytes) -> bool:
+    owner = await conn.fetchval("SELECT buyer_id FROM pledges WHERE id = $1", pledge_id)
+    if owner is None:
+        return False
+    if owner != buyer_id or not await _has_digest(conn, pledge_id, version=1, digest=digest):
+        raise IdReused(pledge_id)
+    return True
+
+
+async def _refuse(conn: asyncpg.Connection, buying_round: Round, *, buyer_id: int) -> NoReturn:
+    existing = await find_pledge_in_round(conn, round_id=buying_round.id, buyer_id=buyer_id)
+    if existing is not None:
+        raise AlreadyPledged(buying_round.code, existing.id)
+    is_late = await conn.fetchval(
+        "SELECT clock_timestamp() >= closes_at FROM rounds WHERE id = $1", buying_round.id
+    )
+    raise RoundNotOpen(buying_round.code, "closed" if is_late else buying_round.state)
+
+
+async def _insert_version(
+    conn: asyncpg.Connection,
+    pledge_id: UUID,
+    *,
+    version: int,
+    state: Literal["placed", "withdrawn"],
+    person_id: int,
+    digest: bytes,
+    lines: tuple[QueuedLine, ...],
+) -> None:
+    inserted = await conn.fetchval(
+        """
+        INSERT INTO pledge_versions (pledge_id, version, state, person_id, request_sha256)
+        VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT DO NOTHING RETURNING version
+        """,
+        pledge_id,
+        version,
+        state,
+        person_id,
+        digest,
+    )
+    if inserted is None:
+        raise VersionConflict(pledge_id, version)
+    await conn.executemany(
+        """
+        INSERT INTO pledge_lines (pledge_id, version, line_no, quantity_min, quantity_max,
+                                  limit_unit_price_krw, sequence)
+        VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, nextval('pledge_line_sequence')))
+        """,
+        [
+            (
+                pledge_id,
+                version,
+                line_no,
+                line.quantity_min,
+                line.quantity_max,
+                line.limit_unit_price_krw,
+                line.sequence,
+            )
+            for line_no, line in enumerate(lines, start=1)
+        ],
+    )

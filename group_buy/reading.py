@@ -1,0 +1,272 @@
+"""What people see of rounds: a buyer's pledges, a coordinator's view of a round, an invoice. Reads only."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from group_buy.errors import InvoiceNotFound
+
+FUNDING_STATE = """
+    CASE WHEN pledge.funding = 'transfer' THEN
+             CASE WHEN f.pledge_id IS NOT NULL THEN 'confirmed'
+                  WHEN r.decided_at IS NOT NULL THEN 'expired' ELSE 'pending' END
+         WHEN d.state IN ('authorized', 'captured') THEN 'confirmed'
+         WHEN d.state IN ('failed', 'action_required') THEN 'failed'
+         WHEN m.state = 'ready' AND r.decided_at IS NULL THEN 'pending'
+         WHEN r.decided_at IS NOT NULL THEN 'expired'
+         ELSE 'none' END
+"""
+"""How far a pledge's money is: none, pending, confirmed, failed or expired."""
+
+PLEDGE_VIEW = f"""
+    SELECT pledge.id, pledge.buyer_id, pledge.funding, pledge.placed_at, pledge.outcome, pledge.state,
+           r.id AS round_id, r.code AS round_code, r.title_ko, r.title_en, r.state AS round_state, r.closes_at,
+           r.decided_at, {FUNDING_STATE} AS funding_state, coalesce(m.state, 'none') AS card_state,
+           (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                'line_no', l.line_no, 'quantity_min', l.quantity_min, 'quantity_max', l.quantity_max,
+                'limit_unit_price_krw', l.limit_unit_price_krw, 'priority_class', l.priority_class,
+                'sequence', l.sequence) ORDER BY l.line_no), '[]')
+            FROM pledge_lines l WHERE l.pledge_id = pledge.id AND l.version = (
+                SELECT max(version) FROM pledge_versions
+                WHERE pledge_id = pledge.id AND state = 'placed')) AS lines,
+           (SELECT jsonb_build_object('quantity', a.quantity, 'unit_price_krw', a.unit_price_krw,
+                'supply_krw', a.supply_krw, 'vat_krw', a.vat_krw, 'total_krw', a.total_krw,
+                'deposit_krw', i.deposit_krw, 'balance_krw', i.balance_krw, 'invoice_number', i.number)
+            FROM allocations a JOIN invoices i ON i.allocation_id = a.id
+            WHERE a.pledge_id = pledge.id) AS allocation
+    FROM (SELECT p.*, v.version, v.state FROM pledges p
+          JOIN LATERAL (SELECT version, state FROM pledge_versions
+                        WHERE pledge_id = p.id ORDER BY version DESC LIMIT 1) v ON true) pledge
+    JOIN rounds r ON r.id = pledge.round_id
+    LEFT JOIN pledge_fundings f ON f.pledge_id = pledge.id AND f.version = pledge.version
+    LEFT JOIN charges d ON d.pledge_id = pledge.id AND d.purpose = 'deposit' AND d.method = 'card'
+    LEFT JOIN LATERAL (SELECT state FROM payment_methods WHERE pledge_id = pledge.id
+                       ORDER BY state = 'ready' DESC, created_at DESC LIMIT 1) m ON true
+"""
+
+
+class PledgeAllocation(msgspec.Struct, frozen=True):
+    """What a pledge got; won. deposit + balance = total = supply + VAT."""
+
+    quantity: int
+    unit_price_krw: int
+    supply_krw: int
+    vat_krw: int
+    total_krw: int
+    deposit_krw: int
+    balance_krw: int
+    invoice_number: str
+
+
+class PledgeView(msgspec.Struct, frozen=True):
+    """One pledge with its round, its money and what it got; `lines` are those of the last placed version."""
+
+    id: UUID
+    buyer_id: int
+    funding: str
+    placed_at: datetime
+    outcome: str | None
+    state: str
+    round_id: int
+    round_code: str
+    title_ko: str
+    title_en: str
+    round_state: str
+    closes_at: datetime
+    decided_at: datetime | None
+    funding_state: str
+    card_state: str
+    lines: list[dict[str, Any]]
+    allocation: PledgeAllocation | None
+
+    @property
+    def quantity_min(self) -> int:
+        """The smallest line minimum: the least this buyer takes at all."""
+        return min((line["quantity_min"] for line in self.lines), default=0)
+
+    @property
+    def quantity_max(self) -> int:
+        """Units over all lines."""
+        return sum(line["quantity_max"] for line in self.lines)
+
+    @property
+    def limit_unit_price_krw(self) -> int | None:
+        """The most this buyer pays for a unit; None = any tier."""
+        limits = [line["limit_unit_price_krw"] for line in self.lines]
+        return None if not limits or None in limits else max(limits)
+
+
+class ChargeView(msgspec.Struct, frozen=True):
+    """One charge as its buyer or coordinator sees it."""
+
+    id: UUID
+    pledge_id: UUID
+    buyer_id: int
+    purpose: str
+    method: str
+    amount_krw: int
+    capture_krw: int | None
+    state: str
+    attempt: int
+    due_at: datetime
+    last_error: str | None
+    invoice_number: str | None
+
+
+class Party(msgspec.Struct, frozen=True):
+    """Seller or buyer on a paper."""
+
+    name_ko: str
+    name_en: str
+    business_number: str | None
+    region: str | None
+
+
+class InvoiceView(msgspec.Struct, frozen=True):
+    """One invoice with its parties; amounts in won, `due_on` a day in Korea."""
+
+    number: str
+    reference: str
+    round_code: str
+    item_ko: str
+    item_en: str
+    quantity: int
+    unit_price_krw: int
+    supply_krw: int
+    vat_krw: int
+    total_krw: int
+    deposit_krw: int
+    balance_krw: int
+    issued_at: datetime
+    due_on: date
+    is_illustrative: bool
+    balance_state: str
+    seller: Party
+    buyer: Party
+
+
+def _read_pledge_view(row: asyncpg.Record) -> PledgeView:
+    values = list(row)
+    values[16] = None if values[16] is None else msgspec.convert(values[16], PledgeAllocation)
+    return PledgeView(*values)
+
+
+async def list_buyer_pledges(
+    conn: asyncpg.Connection, *, buyer_id: int, round_id: int | None = None, limit: int = 200
+) -> list[PledgeView]:
+    """List a buyer's pledges, the newest first; only of one round if given."""
+    rows = await conn.fetch(
+        f"{PLEDGE_VIEW} WHERE pledge.buyer_id = $1 AND ($2::bigint IS NULL OR r.id = $2) "
+        "ORDER BY pledge.placed_at DESC LIMIT $3",
+        buyer_id,
+        round_id,
+        limit,
+    )
+    return [_read_pledge_view(row) for row in rows]
+
+
+async def list_round_pledges(
+    conn: asyncpg.Connection, *, round_id: int, coordinator_id: int, limit: int = 1000
+) -> list[PledgeView]:
+    """List the pledges of a coordinator's own round, in order of arrival."""
+    rows = await conn.fetch(
+        f"{PLEDGE_VIEW} WHERE r.id = $1 AND r.coordinator_id = $2 ORDER BY pledge.placed_at LIMIT $3",
+        round_id,
+        coordinator_id,
+        limit,
+    )
+    return [_read_pledge_view(row) for row in rows]
+
+
+async def list_charges(
+    conn: asyncpg.Connection,
+    *,
+    buyer_id: int | None = None,
+    round_id: int | None = None,
+    limit: int = 1000,
+) -> list[ChargeView]:
+    """List charges of a buyer, or of a round, or of both, in order of being due."""
+    rows = await conn.fetch(
+        """
+        SELECT c.id, c.pledge_id, c.buyer_id, c.purpose, c.method, c.amount_krw, c.capture_krw, c.state, c.attempt,
+               CASE WHEN i.due_on IS NULL THEN c.due_at
+                    ELSE (i.due_on + 1)::timestamp AT TIME ZONE 'Asia/Seoul' - interval '1 minute' END,
+               c.last_error, i.number
+        FROM charges c
+        LEFT JOIN invoices i ON i.allocation_id = c.allocation_id AND c.purpose = 'balance'
+        WHERE ($1::bigint IS NULL OR c.buyer_id = $1) AND ($2::bigint IS NULL OR c.round_id = $2)
+        ORDER BY c.due_at, c.purpose DESC, c.id
+        LIMIT $3
+        """,
+        buyer_id,
+        round_id,
+        limit,
+    )
+    return [ChargeView(*row) for row in rows]
+
+
+async def get_invoice(conn: asyncpg.Connection, *, number: str, organization_id: int) -> InvoiceView:
+    """Read an invoice as its buyer, its seller or the round's coordinator.
+
+    Raises:
+        InvoiceNotFound: also for anybody else.
+    """
+    row = await conn.fetchrow(
+        """
+        SELECT i.number, i.reference, r.code, r.title_ko, r.title_en, a.quantity, a.unit_price_krw,
+               i.supply_krw, i.vat_krw, i.total_krw, i.deposit_krw, i.balance_krw, i.issued_at, i.due_on,
+               r.is_illustrative,
+               coalesce((SELECT state FROM charges c WHERE c.allocation_id = a.id AND c.purpose = 'balance'), 'captured'),
+               (SELECT jsonb_build_object('name_ko', o.name_ko, 'name_en', o.name_en,
+                    'business_number', o.business_number, 'region', o.region)
+                FROM organizations o WHERE o.id = i.vendor_id),
+               (SELECT jsonb_build_object('name_ko', o.name_ko, 'name_en', o.name_en,
+                    'business_number', o.business_number, 'region', o.region)
+                FROM organizations o WHERE o.id = i.buyer_id)
+        FROM invoices i
+        JOIN allocations a ON a.id = i.allocation_id
+        JOIN rounds r ON r.id = a.round_id
+        WHERE i.number = $1 AND $2 IN (i.buyer_id, i.vendor_id, r.coordinator_id)
+        """,
+        number,
+        organization_id,
+    )
+    if row is None:
+        raise InvoiceNotFound(number)
+    *values, seller, buyer = row
+    values += [msgspec.convert(seller, Party), msgspec.convert(buyer, Party)]
+    return InvoiceView(*values)
+
+
+class AuditLine(msgspec.Struct, frozen=True):
+    """One line of a round's whole trail: the round's own events, its pledges' and its charges'."""
+
+    at: datetime
+    kind: str
+    organization_ko: str | None
+    organization_en: str | None
+    data: dict[str, Any]
+
+
+async def list_round_audit(
+    conn: asyncpg.Connection, *, round_id: int, code: str, limit: int = 500
+) -> list[AuditLine]:
+    """Read what happened to a round, its pledges and its charges, oldest first."""
+    rows = await conn.fetch(
+        """
+        SELECT e.at, e.kind, o.name_ko, o.name_en, e.data
+        FROM (SELECT 'round' AS subject, $2::text AS subject_id
+              UNION ALL SELECT 'pledge', id::text FROM pledges WHERE round_id = $1
+              UNION ALL SELECT 'charge', id::text FROM charges WHERE round_id = $1) s
+        JOIN events e USING (subject, subject_id)
+        LEFT JOIN organizations o ON o.id = e.organization_id
+        ORDER BY e.id LIMIT $3
+        """,
+        round_id,
+        code,
+        limit,
+    )
+    return [AuditLine(*row) for row in rows]

@@ -1,0 +1,152 @@
+"""Sign in and out: opaque tokens in a cookie, their SHA-256 in the database, a new one at every sign-in."""
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import Final
+
+import asyncpg
+from litestar.connection import ASGIConnection
+from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
+
+from catalog.events import Actor, record_event
+from marketplace.accounts.access import CurrentUser
+from marketplace.accounts.passwords import is_password
+from marketplace.settings import Settings
+
+SIGN_IN_WINDOW: Final = timedelta(minutes=5)
+SIGN_IN_ATTEMPTS_MAX: Final = 10
+"""Tries in a window for one address of mail or of the network; as PyPI's warehouse sets it."""
+
+
+class TooManyAttempts(Exception):
+    """Signing in is blocked for a while; `retry_after_seconds` says how long."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("too many attempts to sign in")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class SignInRefused(Exception):
+    """The address or the password is wrong; which of them is not said."""
+
+
+def cookie_name(settings: Settings) -> str:
+    """The session cookie's name; over https the browser itself guards it by its prefix."""
+    return "__Host-session" if settings.is_secure else "session"
+
+
+def _sha256(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+async def count_attempt(conn: asyncpg.Connection, *, key: str) -> None:
+    """Count one try in the current window, shared by all processes.
+
+    Raises:
+        TooManyAttempts
+    """
+    attempts, seconds_left = await conn.fetchrow(
+        """
+        INSERT INTO rate_limits (key, window_starts, attempts)
+        VALUES ($1, date_bin($2, clock_timestamp(), 'epoch'), 1)
+        ON CONFLICT (key, window_starts) DO UPDATE SET attempts = rate_limits.attempts + 1
+        RETURNING attempts, extract(epoch FROM window_starts + $2 - clock_timestamp())::int
+        """,
+        key,
+        SIGN_IN_WINDOW,
+    )
+    if attempts > SIGN_IN_ATTEMPTS_MAX:
+        raise TooManyAttempts(max(1, seconds_left))
+
+
+async def sign_in(conn: asyncpg.Connection, *, email: str, password: str, lasts: timedelta) -> str:
+    """Check the password and open a session for the person's first organization; return the cookie's token.
+
+    Raises:
+        SignInRefused: also for a person without an active organization.
+    """
+    row = await conn.fetchrow(
+        """
+        SELECT p.id, p.password_hash,
+               (SELECT m.organization_id FROM memberships m JOIN organizations o ON o.id = m.organization_id
+                WHERE m.person_id = p.id AND o.state = 'active' ORDER BY m.created_at, m.organization_id LIMIT 1)
+               AS organization_id
+        FROM people p WHERE p.email = lower($1) AND p.disabled_at IS NULL
+        """,
+        email.strip(),
+    )
+    is_right = await is_password(password, None if row is None else row["password_hash"])
+    if row is None or not is_right or row["organization_id"] is None:
+        raise SignInRefused
+    return await open_session(
+        conn, person_id=row["id"], organization_id=row["organization_id"], lasts=lasts
+    )
+
+
+async def open_session(
+    conn: asyncpg.Connection, *, person_id: int, organization_id: int, lasts: timedelta
+) -> str:
+    """Open a fresh session; nothing of an earlier one lives on (no session fixation)."""
+    token = secrets.token_urlsafe(32)
+    await conn.execute(
+        """
+        INSERT INTO sessions (token_sha256, person_id, organization_id, expires_at)
+        VALUES ($1, $2, $3, clock_timestamp() + $4)
+        """,
+        _sha256(token),
+        person_id,
+        organization_id,
+        lasts,
+    )
+    await record_event(
+        conn,
+        kind="person.signed_in",
+        subject="person",
+        subject_id=str(person_id),
+        actor=Actor(person_id, organization_id),
+    )
+    return token
+
+
+async def sign_out(conn: asyncpg.Connection, *, token: str) -> None:
+    """End the session of this token, if there is one."""
+    await conn.execute("DELETE FROM sessions WHERE token_sha256 = $1", _sha256(token))
+
+
+async def remove_expired(conn: asyncpg.Connection) -> int:
+    """Forget sessions and counters whose time is over; return how many sessions."""
+    await conn.execute("DELETE FROM rate_limits WHERE window_starts < clock_timestamp() - interval '1 day'")
+    rows = await conn.fetch("DELETE FROM sessions WHERE expires_at < clock_timestamp() RETURNING 1")
+    return len(rows)
+
+
+async def find_user(conn: asyncpg.Connection, *, token: str) -> CurrentUser | None:
+    """Read who a token stands for; None when it is unknown, expired, or its person or organization is barred."""
+    row = await conn.fetchrow(
+        """
+        SELECT p.id, p.email, p.name, o.id, o.code, o.kind, o.name_ko, o.name_en,
+               (SELECT array_agg(m.role) FROM memberships m
+                WHERE m.person_id = p.id AND m.organization_id = o.id) AS roles
+        FROM sessions s
+        JOIN people p ON p.id = s.person_id AND p.disabled_at IS NULL
+        JOIN organizations o ON o.id = s.organization_id AND o.state = 'active'
+        WHERE s.token_sha256 = $1 AND s.expires_at > clock_timestamp()
+        """,
+        _sha256(token),
+    )
+    if row is None or not row["roles"]:
+        return None
+    return CurrentUser(*list(row)[:8], held_roles=frozenset(row["roles"]))
+
+
+class SessionMiddleware(AbstractAuthenticationMiddleware):
+    """Puts the signed-in person, or None, into each request's scope as `user`."""
+
+    async def authenticate_request(self, connection: ASGIConnection) -> AuthenticationResult:
+        """Look the cookie's token up; requests without one cost nothing."""
+        token = connection.cookies.get(cookie_name(connection.app.state.settings))
+        if not token:
+            return AuthenticationResult(user=None, auth=None)
+        async with connection.app.state.pool.acquire() as conn:
+            return AuthenticationResult(user=await find_user(conn, token=token), auth=token)

@@ -1,0 +1,116 @@
+"""Builds the Litestar application: the only place where the parts are wired together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from litestar import Litestar, Router
+from litestar.config.compression import CompressionConfig
+from litestar.config.csrf import CSRFConfig
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
+
+from group_buy.gateway import PaymentGateway
+from marketplace import deps
+from marketplace.access_log import AccessLogMiddleware
+from marketplace.accounts.access import AUDIENCES, guard_audience
+from marketplace.accounts.sessions import SessionMiddleware
+from marketplace.api import API_HANDLERS
+from marketplace.db import connect, create_pool
+from marketplace.problems import handle_error
+from marketplace.settings import Settings
+from marketplace.web.headers import security_headers
+from marketplace.web.i18n import LanguagePrefix
+from marketplace.web.pages import PAGE_HANDLERS
+from marketplace.worker import loops, running
+from search_config.engine import SearchEngine
+
+REQUEST_BYTES_MAX: Final = 1_000_000
+"""Bodies above this are refused; the import routes set their own limit."""
+
+ANYONE: Final[dict[str, Any]] = {"audience": "anyone"}
+
+
+class MissingAudience(Exception):
+    """A route does not declare who may call it: the application refuses to start."""
+
+
+def create_app(
+    settings: Settings, *, dsn: str, engine: SearchEngine, gateway: PaymentGateway | None
+) -> Litestar:
+    """Build the application. The pool opens, and the worker loops run, for as long as it serves.
+
+    Raises:
+        MissingAudience: a route without a declared, known audience.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with await create_pool(dsn, size_max=settings.pool_size) as pool:
+            app.state.pool = pool
+            tasks = loops(pool, engine, gateway, lambda: connect(dsn)) if settings.worker_in_process else []
+            async with running(tasks):
+                yield
+            await engine.close()
+
+    app = Litestar(
+        route_handlers=[*API_HANDLERS, *PAGE_HANDLERS],
+        dependencies={
+            "conn": Provide(deps.provide_conn),
+            "pool": Provide(deps.provide_pool, sync_to_thread=False),
+            "engine": Provide(deps.provide_engine, sync_to_thread=False),
+            "gateway": Provide(deps.provide_gateway, sync_to_thread=False),
+            "user": Provide(deps.provide_user, sync_to_thread=False),
+            "config": Provide(deps.provide_config, sync_to_thread=False),
+        },
+        lifespan=[lifespan],
+        guards=[guard_audience],
+        middleware=[AccessLogMiddleware(), SessionMiddleware],
+        exception_handlers={Exception: handle_error, HTTPException: handle_error},
+        csrf_config=CSRFConfig(
+            secret=settings.secret_key,
+            cookie_secure=settings.is_secure,
+            exclude=["^/webhooks/"],
+        ),
+        compression_config=CompressionConfig(backend="gzip", gzip_compress_level=5, exclude=["/events$"]),
+        after_request=security_headers(settings),
+        request_max_body_size=REQUEST_BYTES_MAX,
+        openapi_config=OpenAPIConfig(
+            title="Smart Factory Alliance marketplace",
+            version="1",
+            path="/schema",
+            openapi_router=Router(path="/schema", route_handlers=[], opt=ANYONE),
+            render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"]), YamlRenderPlugin()],
+        ),
+    )
+    app.state.settings = settings
+    app.state.engine = engine
+    app.state.gateway = gateway
+    require_audiences(app)
+    app.asgi_handler = LanguagePrefix(app.asgi_handler)
+    return app
+
+
+def require_audiences(app: Litestar) -> None:
+    """Refuse an application with a route that does not say who may call it.
+
+    Raises:
+        MissingAudience
+    """
+    for path, handler in list_routes(app):
+        if handler.opt.get("audience") not in AUDIENCES:
+            raise MissingAudience(f"{path} ({handler}) declares no audience of {', '.join(AUDIENCES)}")
+
+
+def list_routes(app: Litestar) -> list[tuple[str, HTTPRouteHandler]]:
+    """Every route with its handler, in order of path."""
+    found = [
+        (route.path, handler)
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", [])
+        if isinstance(handler, HTTPRouteHandler)
+    ]
+    return sorted(found, key=lambda item: (item[0], item[1].name or ""))

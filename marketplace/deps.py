@@ -1,0 +1,64 @@
+"""What a handler may ask for: a connection inside the request's transaction, the engine, the person."""
+
+from collections.abc import AsyncGenerator
+from typing import Any, TypeAlias
+
+import asyncpg
+from litestar import Request
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+
+from group_buy.gateway import PaymentGateway
+from marketplace.accounts.access import CurrentUser
+from marketplace.settings import Settings
+from search_config.engine import SearchEngine
+
+Conn: TypeAlias = NamedDependency[SkipValidation[asyncpg.Connection]]
+Pool: TypeAlias = NamedDependency[SkipValidation[asyncpg.Pool]]
+Engine: TypeAlias = NamedDependency[SkipValidation[SearchEngine]]
+Gateway: TypeAlias = NamedDependency[SkipValidation[PaymentGateway | None]]
+User: TypeAlias = NamedDependency[SkipValidation[CurrentUser | None]]
+Config: TypeAlias = NamedDependency[SkipValidation[Settings]]
+AnyRequest: TypeAlias = Request[Any, Any, Any]
+
+
+async def provide_conn(request: AnyRequest) -> AsyncGenerator[asyncpg.Connection, None]:
+    """One request = one transaction: committed before the reply, rolled back when the handler raises."""
+    async with request.app.state.pool.acquire() as conn, conn.transaction():
+        yield conn
+
+
+def provide_pool(request: AnyRequest) -> asyncpg.Pool:
+    """The pool itself, for the few handlers that call a payment provider between two transactions."""
+    pool: asyncpg.Pool = request.app.state.pool
+    return pool
+
+
+def provide_engine(request: AnyRequest) -> SearchEngine:
+    """The search engine of this process."""
+    engine: SearchEngine = request.app.state.engine
+    return engine
+
+
+def provide_gateway(request: AnyRequest) -> PaymentGateway | None:
+    """The card gateway, or None where cards are not set up."""
+    gateway: PaymentGateway | None = request.app.state.gateway
+    return gateway
+
+
+def provide_user(request: AnyRequest) -> CurrentUser | None:
+    """The signed-in person, or None."""
+    user: CurrentUser | None = request.scope.get("user")
+    return user
+
+
+def provide_config(request: AnyRequest) -> Settings:
+    """The settings this process was started with."""
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+def signed_in(user: CurrentUser | None) -> CurrentUser:
+    """The person, where the route's audience guarantees one."""
+    assert user is not None, "the route's audience lets nobody in who is not signed in"
+    return user

@@ -1,0 +1,373 @@
+"""Cards through Stripe: a card is saved when a pledge is made, held at the close, captured at clearing.
+
+Amounts go out as they are: won has no smaller unit, 1 = ₩1 (Stripe, "Zero-decimal currencies").
+The stripe library costs 40 MB and up to a second to import, so it is loaded at the first call; webhooks are
+verified without it. Nothing here retries on its own: the worker asks again with the keys it has stored.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
+
+from group_buy.gateway import (
+    GatewayUnavailable,
+    HoldRequest,
+    HoldResult,
+    SavedMethod,
+    SetupRequest,
+    WebhookHint,
+)
+from marketplace.payments.stripe_answers import (
+    CardDeclined,
+    FailureReplayed,
+    GatewayRefused,
+    declined_hold,
+    hold_result,
+    translated_failure,
+    unready_method,
+)
+from marketplace.payments.stripe_events import read_event
+
+if TYPE_CHECKING:
+    import stripe
+    from stripe import StripeClient
+    from stripe._request_options import RequestOptions
+
+Answer = TypeVar("Answer")
+
+CARD_AMOUNT_KRW_MAX: Final = 99_999_999
+"""An amount has at most eight digits (Stripe API reference, PaymentIntent.amount)."""
+
+_LISTED_PAGES_MAX = 10
+_PAGE_SIZE = 100
+
+
+class StripeGateway:
+    """Implements group_buy.gateway.PaymentGateway.
+
+    secret_key, publishable_key: both of test mode or both live. api_base: None = Stripe itself; else a stand-in
+    such as LocalStripe.url, which never gets to see a live key. timeout_seconds: for one whole call, at most 10.
+    Beside what the Protocol names, calls raise GatewayRefused. Close it inside the loop that used it.
+
+    Raises:
+        ValueError: keys of different modes, a live key with an api_base, an unencrypted api_base elsewhere.
+    """
+
+    def __init__(
+        self,
+        secret_key: str,
+        publishable_key: str,
+        webhook_secret: str,
+        api_base: str | None = None,
+        *,
+        timeout_seconds: float = 10,
+    ) -> None:
+        self.livemode: Final = "_live_" in secret_key
+        self.publishable_key: Final = publishable_key
+        if self.livemode != ("_live_" in publishable_key):
+            raise ValueError("The secret and the publishable key of Stripe are of different modes.")
+        if api_base is not None:
+            if self.livemode:
+                raise ValueError("A live key of Stripe is only ever sent to Stripe.")
+            if not _is_private(api_base):
+                raise ValueError(f"{api_base} would get the secret key unencrypted.")
+        if not 0 < timeout_seconds <= 10:
+            raise ValueError("A call may take at most 10 seconds.")
+        self.script_url: Final = f"{api_base}/js/v3/" if api_base else "https://js.stripe.com/v3/"
+        self._secret_key = secret_key
+        self._webhook_secret = webhook_secret
+        self._api_base = api_base
+        self._timeout_seconds = timeout_seconds
+        self._http: stripe.HTTPXClient | None = None
+        self._loaded: StripeClient | None = None
+
+    async def close(self) -> None:
+        """Close the connections. A later call opens new ones."""
+        http, self._http, self._loaded = self._http, None, None
+        if http is not None:
+            await http.close_async()  # type: ignore[no-untyped-call]  # stripe has not typed it
+
+    # -- saving a card -------------------------------------------------------------------------------------
+
+    async def request_setup(self, *, idempotency_key: UUID, organization_code: str) -> SetupRequest:
+        """Begin to save a card for off-session use, under the organization's customer (made if absent)."""
+        customer_ref = await self._find_customer(organization_code)
+        if customer_ref is None:
+            customer = await self._post(
+                f"{idempotency_key}:customer",
+                lambda client, options: client.v1.customers.create_async(
+                    {"metadata": {"organization_code": organization_code}}, options
+                ),
+            )
+            customer_ref = customer.id
+        # The search may lag and find another customer next time: the key then has to be another, too.
+        setup = await self._post(
+            f"{idempotency_key}:{customer_ref}",
+            lambda client, options: client.v1.setup_intents.create_async(
+                {
+                    "customer": customer_ref,
+                    "usage": "off_session",
+                    "allowed_payment_method_types": ["card"],
+                    "metadata": {"organization_code": organization_code},
+                },
+                options,
+            ),
+        )
+        if setup.client_secret is None:
+            raise GatewayUnavailable("no_client_secret")
+        return SetupRequest(customer_ref=customer_ref, setup_ref=setup.id, client_secret=setup.client_secret)
+
+    async def read_setup(self, *, setup_ref: str) -> SavedMethod:
+        """Ask how a setup ended and attach its card to its customer if Stripe has not.
+
+        "failed" tells of the last card that was tried; with another card the same setup may still become ready.
+        """
+        setup = await self._ask(
+            lambda client: client.v1.setup_intents.retrieve_async(setup_ref, {"expand": ["payment_method"]})
+        )
+        method = setup.payment_method
+        if setup.status != "succeeded" or method is None or isinstance(method, str):
+            return unready_method(setup)
+        customer_ref = _id_of(setup.customer)
+        if customer_ref is not None and method.customer is None:
+            try:
+                await self._ask(
+                    lambda client: client.v1.payment_methods.attach_async(
+                        method.id, {"customer": customer_ref}
+                    )
+                )
+            except GatewayRefused as refusal:
+                return SavedMethod(state="failed", reason=refusal.reason)
+        card = method.card
+        return SavedMethod(
+            state="ready",
+            method_ref=method.id,
+            card_brand=card.brand if card else None,
+            card_last4=card.last4 if card else None,
+        )
+
+    async def _find_customer(self, organization_code: str) -> str | None:
+        query = f"metadata['organization_code']:{_quoted(organization_code)}"
+        found = await self._ask(lambda client: client.v1.customers.search_async({"query": query, "limit": 1}))
+        return found.data[0].id if found.data else None
+
+    # -- holding -------------------------------------------------------------------------------------------
+
+    async def create_hold(self, request: HoldRequest) -> str:
+        """Create a PaymentIntent without confirming it, so that no money moves yet; return its id.
+
+        Raises:
+            ValueError: an amount that no single charge can carry.
+            GatewayRefused: e.g. "idempotency_error", the key was used with other parameters.
+        """
+        if not 1 <= request.amount_krw <= CARD_AMOUNT_KRW_MAX:
+            raise ValueError(f"{request.amount_krw} won do not fit one charge by card.")
+        intent = await self._post(
+            str(request.create_key),
+            lambda client, options: client.v1.payment_intents.create_async(
+                {
+                    "amount": request.amount_krw,
+                    "currency": "krw",
+                    "customer": request.customer_ref,
+                    "payment_method": request.method_ref,
+                    "allowed_payment_method_types": ["card"],
+                    "capture_method": "manual",
+                    "metadata": {"charge_id": str(request.charge_id), "attempt": str(request.attempt)},
+                },
+                options,
+            ),
+        )
+        return intent.id
+
+    async def confirm_hold(self, request: HoldRequest, *, provider_ref: str) -> HoldResult:
+        """Ask the card's bank, the buyer being away. A hold decided before is answered with what it became."""
+        try:
+            intent = await self._post(
+                str(request.confirm_key),
+                lambda client, options: client.v1.payment_intents.confirm_async(
+                    provider_ref, {"off_session": True}, options
+                ),
+            )
+        except CardDeclined as declined:
+            return declined_hold(provider_ref, declined.reason)
+        except GatewayRefused as refusal:
+            return await self._read_instead(provider_ref, refusal)
+        return hold_result(intent)
+
+    async def read_hold(self, *, provider_ref: str) -> HoldResult:
+        """Ask what became of a hold. "processing" also stands for one that was never confirmed."""
+        return hold_result(await self._retrieve(provider_ref))
+
+    async def read_hold_secret(self, *, provider_ref: str) -> str:
+        """Return the client secret with which the buyer's browser can authenticate an `action_required` hold."""
+        intent = await self._retrieve(provider_ref)
+        if intent.client_secret is None:
+            raise GatewayUnavailable("no_client_secret")
+        return intent.client_secret
+
+    async def find_hold(self, *, charge_id: UUID, attempt: int) -> HoldResult | None:
+        """Look for a hold by our ids: in the newest 1,000 records, then, if there are more, by search.
+
+        Lists are up to date at once; the search index lags by minutes, but only has to know the older ones.
+        """
+        wanted = {"charge_id": str(charge_id), "attempt": str(attempt)}
+        last: str | None = None
+        for _ in range(_LISTED_PAGES_MAX):
+            page = await self._list_intents(after=last)
+            for intent in page.data:
+                if wanted.items() <= intent.metadata.to_dict().items():
+                    return hold_result(intent)
+            if not page.has_more:
+                return None
+            last = page.data[-1].id
+        query = " AND ".join(f"metadata['{name}']:{_quoted(value)}" for name, value in wanted.items())
+        found = await self._ask(
+            lambda client: client.v1.payment_intents.search_async({"query": query, "limit": 1})
+        )
+        return hold_result(found.data[0]) if found.data else None
+
+    # -- finishing -----------------------------------------------------------------------------------------
+
+    async def capture(self, *, provider_ref: str, amount_krw: int, finish_key: UUID) -> HoldResult:
+        """Take `amount_krw` of the hold; Stripe gives the rest back by itself.
+
+        A hold that is finished already is answered with what it became: look at `state`, a hold that expired
+        is "released".
+
+        Raises:
+            GatewayRefused: "captured_otherwise" when another amount was taken; or more than is held.
+        """
+        try:
+            intent = await self._post(
+                f"{finish_key}:capture",
+                lambda client, options: client.v1.payment_intents.capture_async(
+                    provider_ref, {"amount_to_capture": amount_krw}, options
+                ),
+            )
+            result = hold_result(intent)
+        except GatewayRefused as refusal:
+            result = await self._read_finished(provider_ref, refusal)
+        if result.state == "captured" and result.captured_krw != amount_krw:
+            raise GatewayRefused("captured_otherwise", f"{result.captured_krw} won, not {amount_krw}")
+        return result
+
+    async def release(self, *, provider_ref: str, finish_key: UUID) -> HoldResult:
+        """Give the whole hold back. A hold that was captured is answered as "captured"."""
+        try:
+            intent = await self._post(
+                f"{finish_key}:release",
+                lambda client, options: client.v1.payment_intents.cancel_async(provider_ref, {}, options),
+            )
+        except GatewayRefused as refusal:
+            return await self._read_finished(provider_ref, refusal)
+        return hold_result(intent)
+
+    # -- webhooks ------------------------------------------------------------------------------------------
+
+    def read_webhook(self, *, body: bytes, signature: str) -> WebhookHint | None:
+        """Verify the raw body against its `Stripe-Signature` (Stripe, "Verify webhook signatures manually").
+
+        Raises:
+            WebhookRefused: too large, forged, older than 300 seconds, malformed, of another account or mode.
+        """
+        return read_event(
+            body, signature, secret=self._webhook_secret, livemode=self.livemode, now_seconds=time.time()
+        )
+
+    # -- asking --------------------------------------------------------------------------------------------
+
+    async def _retrieve(self, provider_ref: str) -> "stripe.PaymentIntent":
+        return await self._ask(lambda client: client.v1.payment_intents.retrieve_async(provider_ref))
+
+    async def _list_intents(self, *, after: str | None) -> "stripe.ListObject[stripe.PaymentIntent]":
+        return await self._ask(
+            lambda client: client.v1.payment_intents.list_async(
+                {"limit": _PAGE_SIZE, "starting_after": after} if after else {"limit": _PAGE_SIZE}
+            )
+        )
+
+    async def _read_instead(self, provider_ref: str, refusal: GatewayRefused) -> HoldResult:
+        """Answer a step that came too late with what the hold became; any other refusal stays one."""
+        if refusal.reason != "payment_intent_unexpected_state":
+            raise refusal
+        return await self.read_hold(provider_ref=provider_ref)
+
+    async def _read_finished(self, provider_ref: str, refusal: GatewayRefused) -> HoldResult:
+        result = await self._read_instead(provider_ref, refusal)
+        if result.state in {"processing", "authorized"}:
+            raise GatewayUnavailable("not_finished")
+        return result
+
+    async def _post(
+        self, key: str, call: "Callable[[StripeClient, RequestOptions], Awaitable[Answer]]"
+    ) -> Answer:
+        """Make a changing call under an idempotency key.
+
+        A stored failure would be repeated for as long as the key lives. What it hid is guarded by the object's
+        state (a hold is confirmed, captured or canceled once) or moves no money, so a fresh key is safe then.
+        """
+        try:
+            return await self._ask(lambda client: call(client, {"idempotency_key": key}))
+        except FailureReplayed:
+            fresh = f"{key}:{uuid4()}"
+            return await self._ask(lambda client: call(client, {"idempotency_key": fresh}))
+
+    async def _ask(self, call: "Callable[[StripeClient], Awaitable[Answer]]") -> Answer:
+        """Make one call and translate how it failed. Raises GatewayRefused (CardDeclined), GatewayUnavailable."""
+        client = await self._client()
+        import stripe  # noqa: PLC0415 - loaded by now, see the module's docstring
+
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await call(client)
+        except TimeoutError:
+            raise GatewayUnavailable("timeout") from None
+        except stripe.StripeError as error:
+            raise translated_failure(error) from error
+
+    async def _client(self) -> "StripeClient":
+        if self._loaded is None:
+            # In a thread, because the import holds its thread for up to a second.
+            http, client = await asyncio.to_thread(
+                _load_client, self._secret_key, self._api_base, self._timeout_seconds
+            )
+            if self._loaded is None:
+                self._http, self._loaded = http, client
+        return self._loaded
+
+
+def _load_client(
+    secret_key: str, api_base: str | None, timeout_seconds: float
+) -> "tuple[stripe.HTTPXClient, StripeClient]":
+    import httpx  # noqa: PLC0415 - as expensive as stripe, and only needed with it
+    import stripe  # noqa: PLC0415 - 40 MB, see the module's docstring
+
+    http = stripe.HTTPXClient(timeout=timeout_seconds)
+    if api_base is not None:
+        # A stand-in on this machine is not reached through the proxy that the environment may name.
+        http._client_async = httpx.AsyncClient(trust_env=False)
+    client = stripe.StripeClient(
+        secret_key,
+        http_client=http,
+        max_network_retries=0,
+        base_addresses={"api": api_base} if api_base else {},
+    )
+    return http, client
+
+
+def _id_of(reference: "str | stripe.StripeObject | None") -> str | None:
+    """Stripe gives an id, or the whole object where it was expanded."""
+    return reference if reference is None or isinstance(reference, str) else str(reference["id"])
+
+
+def _quoted(value: str) -> str:
+    """Quote a value for Stripe's search language."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _is_private(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in {"127.0.0.1", "localhost", "::1"}

@@ -1,0 +1,56 @@
+"""Webhooks are hints: stored once by the provider's event id, then worked on by asking the provider again."""
+
+import asyncpg
+import msgspec
+
+from group_buy.gateway import GatewayUnavailable, PaymentGateway, WebhookHint
+from group_buy.settling import find_charge_by_ref, record_result
+from group_buy.transactions import transaction
+
+
+async def store_webhook(conn: asyncpg.Connection, hint: WebhookHint) -> bool:
+    """Keep a verified webhook; False when the same event came before."""
+    stored = await conn.fetchval(
+        """
+        INSERT INTO webhook_events (id, kind, object_ref, payload) VALUES ($1, $2, $3, $4)
+        ON CONFLICT DO NOTHING RETURNING id
+        """,
+        hint.event_id,
+        hint.kind,
+        hint.object_ref,
+        msgspec.Raw(hint.payload),
+    )
+    return stored is not None
+
+
+async def process_one_webhook(pool: asyncpg.Pool, gateway: PaymentGateway) -> bool:
+    """Work on the oldest unprocessed webhook; return whether there was one."""
+    async with transaction(pool) as conn:
+        row = await conn.fetchrow(
+            """
+            UPDATE webhook_events
+            SET attempts = attempts + 1,
+                next_attempt_at = clock_timestamp() + least(interval '10 minutes',
+                                                            interval '2 seconds' * power(2, least(attempts, 16)))
+            WHERE id = (SELECT id FROM webhook_events
+                        WHERE processed_at IS NULL AND next_attempt_at <= clock_timestamp()
+                        ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+            RETURNING id, object_ref
+            """
+        )
+        charge = None if row is None else await find_charge_by_ref(conn, row["object_ref"])
+    if row is None:
+        return False
+    try:
+        result = None if charge is None else await gateway.read_hold(provider_ref=row["object_ref"])
+    except GatewayUnavailable as error:
+        async with transaction(pool) as conn:
+            await conn.execute("UPDATE webhook_events SET last_error = $2 WHERE id = $1", row["id"], error.reason)
+        return True
+    async with transaction(pool) as conn:
+        if charge is not None and result is not None:
+            await record_result(conn, charge_id=charge[0], attempt=charge[1], result=result)
+        await conn.execute(
+            "UPDATE webhook_events SET processed_at = clock_timestamp(), last_error = NULL WHERE id = $1", row["id"]
+        )
+    return True

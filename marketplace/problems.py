@@ -1,0 +1,145 @@
+"""From errors to answers: one table, RFC 9457 problems for programs and a readable page for people."""
+
+import re
+from typing import Any, Final
+
+import msgspec
+import structlog
+from litestar import MediaType, Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+
+import catalog.errors as catalog_errors
+import group_buy.errors as group_buy_errors
+import search_config.errors as search_errors
+from group_buy.gateway import GatewayUnavailable, WebhookRefused
+from marketplace.accounts.sessions import SignInRefused, TooManyAttempts
+from marketplace.db import DatabaseUnavailable
+
+PROBLEMS: Final[dict[type[Exception], int]] = {
+    catalog_errors.NotFound: 404,
+    catalog_errors.TooManyCodes: 400,
+    catalog_errors.ImportNotAllowed: 403,
+    search_errors.UnknownField: 400,
+    search_errors.InvalidFilterValue: 400,
+    search_errors.SearchUnavailable: 503,
+    group_buy_errors.RoundNotFound: 404,
+    group_buy_errors.PledgeNotFound: 404,
+    group_buy_errors.ChargeNotFound: 404,
+    group_buy_errors.InvoiceNotFound: 404,
+    group_buy_errors.RoundNotOpen: 409,
+    group_buy_errors.RoundStateConflict: 409,
+    group_buy_errors.IdReused: 409,
+    group_buy_errors.AlreadyPledged: 409,
+    group_buy_errors.VersionConflict: 409,
+    group_buy_errors.ChargeStateConflict: 409,
+    group_buy_errors.InvalidPledge: 400,
+    group_buy_errors.InvalidRound: 400,
+    group_buy_errors.CardNotPossible: 400,
+    GatewayUnavailable: 503,
+    WebhookRefused: 400,
+    SignInRefused: 401,
+    TooManyAttempts: 429,
+    DatabaseUnavailable: 503,
+}
+"""Every error that a request may end in, with its status. `test_problems.py` proves the table complete."""
+
+RETRY_AFTER_SECONDS: Final = 5
+
+log = structlog.get_logger("marketplace.problems")
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """An RFC 9457 problem before it is written; `members` are the error's own facts."""
+
+    type: str
+    status: int
+    title: str
+    detail: str
+    members: dict[str, Any]
+
+
+def kebab(name: str) -> str:
+    """RoundNotOpen -> round-not-open."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+
+def find_status(error: Exception) -> int | None:
+    """Look an error up in the table, by its class or the nearest base of it."""
+    for kind in type(error).__mro__:
+        if kind in PROBLEMS:
+            return PROBLEMS[kind]
+    return None
+
+
+def describe(error: Exception) -> Problem:
+    """Turn any error into a problem. What is not in the table is a bug: 500 without details."""
+    status = find_status(error)
+    if status is not None:
+        name = kebab(type(error).__name__)
+        members = {key: value for key, value in vars(error).items() if key != "detail" and not key.startswith("_")}
+        if "pointer" in members:
+            members["errors"] = [{"pointer": members.pop("pointer"), "detail": str(error)}]
+        return Problem(f"/problems/{name}", status, name.replace("-", " "), str(error), members)
+    if isinstance(error, ValidationException):
+        return Problem(
+            "/problems/invalid-request", 400, "invalid request", error.detail, {"errors": list(_pointers(error))}
+        )
+    if isinstance(error, HTTPException):
+        name = {400: "invalid-request", 401: "not-signed-in", 403: "not-allowed", 404: "not-found"}.get(
+            error.status_code, f"http-{error.status_code}"
+        )
+        return Problem(f"/problems/{name}", error.status_code, name.replace("-", " "), error.detail, {})
+    return Problem("/problems/internal-error", 500, "internal error", "Something failed on our side; it is logged.", {})
+
+
+def _pointers(error: ValidationException) -> list[dict[str, str]]:
+    extra = error.extra if isinstance(error.extra, list) else []
+    return [
+        {"pointer": "/" + str(item.get("key", "")).replace(".", "/"), "detail": str(item.get("message", ""))}
+        for item in extra
+        if isinstance(item, dict)
+    ]
+
+
+def handle_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Answer any error: a page where a person asked for one, else a problem."""
+    problem = describe(error)
+    if problem.status >= 500:
+        log.error("request failed", path=request.url.path, problem=problem.type, exc_info=error)
+    if _wants_page(request):
+        return _page(request, problem)
+    headers = {}
+    if problem.status in {429, 503}:
+        headers["Retry-After"] = str(problem.members.get("retry_after_seconds", RETRY_AFTER_SECONDS))
+    body = {
+        "type": problem.type,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        **problem.members,
+    }
+    return Response(
+        msgspec.json.encode(body, enc_hook=str),
+        status_code=problem.status,
+        media_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def _wants_page(request: Request[Any, Any, Any]) -> bool:
+    is_program = request.scope["path"].startswith(("/api/", "/webhooks/", "/health/", "/schema"))
+    return not is_program and "text/html" in request.headers.get("accept", "")
+
+
+def _page(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
+    from marketplace.web.render import page_response, redirect_to_sign_in  # noqa: PLC0415 - render needs this module
+
+    if problem.status == 401 and request.scope.get("user") is None and problem.type != "/problems/sign-in-refused":
+        return redirect_to_sign_in(request)
+    return page_response(
+        request,
+        "error.html",
+        status_code=problem.status,
+        problem=problem,
+        media_type=MediaType.HTML,
+    )

@@ -1,0 +1,76 @@
+"""Render a page: the template, what every page shows, and the visitor's notice."""
+
+from functools import cache
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+from litestar import MediaType, Response
+from litestar.response import Redirect
+from litestar.template.base import csrf_token
+
+from marketplace.accounts.access import CurrentUser
+from marketplace.deps import AnyRequest
+from marketplace.web.i18n import gettext, url
+from marketplace.web.templates import create_environment
+
+NOTICES = {
+    "pledge-placed": "약정을 접수했습니다.",
+    "pledge-withdrawn": "약정을 철회했습니다.",
+    "pledge-transfer": "계좌이체로 바꾸었습니다.",
+    "card-ready": "카드를 등록했습니다. 마감 때 보증금만 승인합니다.",
+    "card-failed": "카드를 등록하지 못했습니다. 다른 카드를 쓰거나 계좌이체를 고르세요.",
+    "card-waiting": "카드사의 확인을 기다리고 있습니다. 잠시 뒤 다시 확인하세요.",
+    "funding-verified": "입금을 확인했습니다. 이제 이 약정이 집계됩니다.",
+    "charge-received": "입금을 기록했습니다.",
+    "round-closing": "마감했습니다. 보증금을 확인한 뒤 성사 여부를 판정합니다.",
+    "round-canceled": "회차를 취소했습니다.",
+    "round-opened": "회차를 열었습니다.",
+    "signed-out": "로그아웃했습니다.",
+    "demand-saved": "요청을 남겼습니다.",
+    "import-applied": "파일을 반영했습니다.",
+}
+"""Sentences shown once on top of a page after something was done, by the code in `?notice=`."""
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """The site's templates, compiled once."""
+    return create_environment()
+
+
+def page_response(
+    request: AnyRequest, template: str, *, status_code: int = 200, **context: Any
+) -> Response[str]:
+    """Render a template with what `base.html` needs and answer it as HTML."""
+    user: CurrentUser | None = request.scope.get("user")
+    notice = NOTICES.get(request.query_params.get("notice", ""))
+    shown = {
+        "user": user,
+        "csrf_token": csrf_token({"request": request}),
+        "is_demo": request.app.state.settings.is_demo,
+        "notice": None if notice is None else gettext(notice),
+    }
+    html = environment().get_template(template).render(shown | context)
+    return Response(html, status_code=status_code, media_type=MediaType.HTML, headers={"cache-control": "no-store"})
+
+
+def see_other(path: str, *, notice: str | None = None) -> Redirect:
+    """Send the browser on after a POST (303), in its language, with a notice to show there."""
+    if notice is not None:
+        path += f"{'&' if '?' in path else '?'}notice={notice}"
+    return Redirect(url(path), status_code=303)
+
+
+def redirect_to_sign_in(request: AnyRequest) -> Redirect:
+    """Send a visitor to sign in and back to the page they wanted."""
+    wanted = request.scope["path"] if request.method == "GET" else "/"
+    if request.method == "GET" and request.url.query:
+        wanted += f"?{request.url.query}"
+    return Redirect(url(f"/sign-in?next={quote(wanted, safe='')}"), status_code=303)
+
+
+def safe_next(path: str) -> str:
+    """A path of this site to go on to; anything else becomes the front page (no open redirect)."""
+    is_ours = path.startswith("/") and not path.startswith(("//", "/\\")) and "\n" not in path and "\r" not in path
+    return path if is_ours else "/"

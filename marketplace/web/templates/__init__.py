@@ -1,0 +1,123 @@
+"""The pages: one template a page, `_name.html` a part that a page includes and a script may swap.
+
+`create_environment` is all that the application needs. Each template starts with a comment that lists the
+context it is given; a name that is missing there is an error (`StrictUndefined`), not an empty spot.
+
+A context holds Structs, dicts and lists, no named tuples: their `count` and `index` hide fields of that name.
+Every page also takes what `base.html` lists, with the defaults of `PAGE_DEFAULTS`.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from marketplace.web import charts, formats, i18n, labels, world_map
+
+TEMPLATE_DIR = Path(__file__).resolve().parent
+STATIC_DIR = TEMPLATE_DIR.parent / "static"
+
+PAGE_DEFAULTS: Mapping[str, object] = {
+    "user": None,
+    "csrf_token": "",
+    "is_demo": False,
+    "section": "",
+    "query_text": "",
+    "notice": None,
+    "errors": {},
+    "values": {},
+}
+"""Defaults of what `base.html` reads; a page's context goes before them."""
+
+Filter = Callable[..., str]
+
+
+@cache
+def asset(name: str) -> str:
+    """Address of a file in `static/`, with its content's hash, so that it may be cached for ever."""
+    digest = hashlib.sha256((STATIC_DIR / name).read_bytes()).hexdigest()[:10]
+    return f"/static/{name}?v={digest}"
+
+
+def icon(name: str, class_name: str = "icon") -> Markup:
+    """A symbol of `icons.svg` as decoration; the words beside it carry the meaning."""
+    return Markup('<svg class="{}" aria-hidden="true"><use href="{}#{}"/></svg>').format(
+        class_name, asset("icons.svg"), name
+    )
+
+
+def spec_text(spec: Any) -> str:
+    """A specification with `number`, `number_max`, `text`, `boolean`, `unit` in the language of the request."""
+    return formats.spec_value(
+        number_min=spec.number,
+        number_max=spec.number_max,
+        text=spec.text,
+        boolean=spec.boolean,
+        unit=spec.unit,
+        lang=i18n.LANG.get(),
+    )
+
+
+def facet_value(facet: str, value: object) -> str:
+    """A facet's value as people call it: a label, a country's name, or the value itself."""
+    if facet == "maker_country":
+        return formats.country(str(value), i18n.LANG.get())
+    kind = labels.FACET_VALUE_KINDS.get(facet)
+    return labels.label(kind, value) if kind else str(value)
+
+
+def remaining(until_at: datetime, now: datetime | None = None) -> str:
+    """Time left until `until_at`, seen from `now` or from the clock of this machine (for display only)."""
+    return formats.remaining(until_at, now or datetime.now(UTC), i18n.LANG.get())
+
+
+def in_language(write: Filter) -> Filter:
+    """A function of `formats` with the language of the request as its last argument."""
+
+    def written(*arguments: object) -> str:
+        return write(*arguments, i18n.LANG.get())
+
+    return written
+
+
+def create_environment() -> jinja2.Environment:
+    """The Jinja environment of the site: templates, both languages, formats and charts."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATE_DIR),
+        extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_callables(  # type: ignore[attr-defined] # added by the extension
+        i18n.gettext, i18n.ngettext, newstyle=True
+    )
+    environment.globals.update(PAGE_DEFAULTS)
+    environment.globals.update(
+        asset=asset,
+        icon=icon,
+        url=i18n.url,
+        language_links=i18n.language_links,
+        lang=i18n.LANG.get,
+        label=labels.label,
+        facet_value=facet_value,
+        unknown=in_language(formats.unknown),
+        remaining=remaining,
+        tier_meter=charts.tier_meter,
+        world_map=world_map.draw,
+    )
+    for name in ("won", "won_short", "percent", "moment", "day", "count", "country", "number"):
+        environment.filters[name] = in_language(getattr(formats, name))
+    environment.filters.update(
+        share=in_language(formats.share_interval), iso=formats.iso, spec=spec_text, local=i18n.local
+    )
+    environment.filters["local_list"] = i18n.local_list
+    environment.filters["label"] = lambda code, kind: labels.label(kind, code)
+    return environment

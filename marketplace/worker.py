@@ -1,0 +1,146 @@
+"""The loops that do what is due: open, close and clear rounds, settle charges, index, seal, clean up.
+
+The tables are the queues. Each loop runs "one batch, how many?" and sleeps only when there was nothing; any number
+of processes may run them beside each other.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+import asyncpg
+import structlog
+from catalog.indexing import index_batch
+
+from catalog.events import seal_events
+from group_buy.closing import begin_closing, clear_if_decided, due_rounds
+from group_buy.gateway import PaymentGateway
+from group_buy.rounds import open_due_rounds
+from group_buy.settling import settle_one
+from group_buy.transactions import transaction
+from marketplace.accounts.sessions import remove_expired
+from marketplace.payments.webhooks import process_one_webhook
+from search_config.engine import SearchEngine
+
+Batch = Callable[[], Awaitable[int]]
+
+ROUNDS_SECONDS: Final = 0.5
+CHARGES_SECONDS: Final = 0.25
+INDEX_SECONDS: Final = 0.1
+SEAL_SECONDS: Final = 5.0
+CLEAN_SECONDS: Final = 600.0
+BACK_OFF_SECONDS: Final = 5.0
+SETTLERS: Final = 4
+"""Charges worked on at once by one process: each waits mostly for the provider."""
+
+SEARCH_TARGET: Final = "main"
+INDEX_LOCK: Final = 7305
+"""Session lock of the one process that writes the embedded index."""
+
+log = structlog.get_logger("marketplace.worker")
+
+
+async def run_loop(name: str, batch: Batch, *, pause_seconds: float) -> None:
+    """Repeat a batch for ever; a failure is logged and the loop goes on after a rest."""
+    while True:
+        try:
+            did = await batch()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.exception("loop failed", loop=name, error=str(error))
+            await asyncio.sleep(BACK_OFF_SECONDS)
+            continue
+        if not did:
+            await asyncio.sleep(pause_seconds)
+
+
+async def advance_rounds(pool: asyncpg.Pool) -> int:
+    """Open, close and clear every round whose time has come; return how many moved. Each in its own transaction."""
+    async with transaction(pool) as conn:
+        moved = await open_due_rounds(conn)
+    async with transaction(pool) as conn:
+        codes = await due_rounds(conn)
+    for code in codes:
+        async with transaction(pool) as conn:
+            moved += await begin_closing(conn, code=code)
+        async with transaction(pool) as conn:
+            moved += await clear_if_decided(conn, code=code)
+    return moved
+
+
+async def seal_batch(pool: asyncpg.Pool) -> int:
+    """Seal one batch of events."""
+    async with transaction(pool) as conn:
+        return await seal_events(conn)
+
+
+async def clean_up(pool: asyncpg.Pool) -> int:
+    """Forget what has expired; always "nothing more to do"."""
+    async with transaction(pool) as conn:
+        await remove_expired(conn)
+    return 0
+
+
+async def index_forever(dsn_connect: Callable[[], Awaitable[asyncpg.Connection]], engine: SearchEngine) -> None:
+    """Keep the index fresh while this process is the leader; wait for leadership otherwise.
+
+    The lock belongs to a connection of its own: when the process dies, another takes over.
+    """
+    conn = await dsn_connect()
+    try:
+        while not await conn.fetchval("SELECT pg_try_advisory_lock($1, 0)", INDEX_LOCK):
+            await asyncio.sleep(BACK_OFF_SECONDS)
+        while True:
+            if not await index_batch(conn, engine, target=SEARCH_TARGET):
+                await asyncio.sleep(INDEX_SECONDS)
+    finally:
+        await asyncio.shield(conn.close())
+
+
+async def _index_batch_forever(
+    dsn_connect: Callable[[], Awaitable[asyncpg.Connection]], engine: SearchEngine
+) -> int:
+    await index_forever(dsn_connect, engine)
+    return 0
+
+
+def loops(
+    pool: asyncpg.Pool,
+    engine: SearchEngine,
+    gateway: PaymentGateway | None,
+    dsn_connect: Callable[[], Awaitable[asyncpg.Connection]],
+) -> list[Awaitable[None]]:
+    """All loops of one worker, not yet started."""
+
+    async def settle_batch() -> int:
+        assert gateway is not None
+        return await settle_one(pool, gateway)
+
+    async def webhook_batch() -> int:
+        assert gateway is not None
+        return await process_one_webhook(pool, gateway)
+
+    tasks = [
+        run_loop("rounds", lambda: advance_rounds(pool), pause_seconds=ROUNDS_SECONDS),
+        run_loop("index", lambda: _index_batch_forever(dsn_connect, engine), pause_seconds=INDEX_SECONDS),
+        run_loop("seal", lambda: seal_batch(pool), pause_seconds=SEAL_SECONDS),
+        run_loop("clean", lambda: clean_up(pool), pause_seconds=CLEAN_SECONDS),
+    ]
+    if gateway is not None:
+        tasks += [run_loop("charges", settle_batch, pause_seconds=CHARGES_SECONDS) for _ in range(SETTLERS)]
+        tasks.append(run_loop("webhooks", webhook_batch, pause_seconds=CHARGES_SECONDS))
+    return tasks
+
+
+@asynccontextmanager
+async def running(tasks: list[Awaitable[None]]) -> AsyncIterator[None]:
+    """Run loops in the background of a block, and stop them with it."""
+    started = [asyncio.ensure_future(task) for task in tasks]
+    try:
+        yield
+    finally:
+        for task in started:
+            task.cancel()
+        await asyncio.gather(*started, return_exceptions=True)

@@ -1,0 +1,191 @@
+"""One search on an open tantivy index: find, mend, rank, count. Everything is seen through the principal."""
+
+import math
+from typing import Any
+
+import msgspec
+from tantivy import Order, Query, Schema, Searcher
+
+from search_config.documents import DOCUMENT_TYPES
+from search_config.embedded_filters import all_of, compile_filter, filter_name
+from search_config.embedded_schema import sort_name
+from search_config.embedded_text import TextCompiler
+from search_config.engine import Bounds, FacetCount, Notice, SearchHit, SearchPage
+from search_config.query import ParsedQuery, Principal, visibility_filter
+from search_config.rewriting import Slot, Understanding, understand
+from search_config.settings import IndexSettings
+from search_config.synonyms import Synonyms
+
+
+class FoundText(msgspec.Struct, frozen=True):
+    """The text part of a search: what to look for, what was mistyped, whether words were given up."""
+
+    query: Query
+    rewritten: str | None = None
+    is_relaxed: bool = False
+
+
+class IndexSearch:
+    """A searcher, its settings and one principal's visibility. Lives for one search."""
+
+    def __init__(
+        self,
+        searcher: Searcher,
+        schema: Schema,
+        *,
+        settings: IndexSettings,
+        synonyms: Synonyms,
+        principal: Principal,
+    ) -> None:
+        self.searcher = searcher
+        self.schema = schema
+        self.settings = settings
+        self.synonyms = synonyms
+        self.text = TextCompiler(schema, settings)
+        self.visible = self._filter(compile_filter(schema, visibility_filter(principal)))
+
+    def run(self, query: ParsedQuery) -> SearchPage:
+        """The page of a checked query."""
+        understanding = understand(query.text, self.synonyms, is_finished=query.is_finished)
+        found = FoundText(self._direct(query, understanding))
+        everything = self._condition(found.query, query, without=None)
+        hits, total = self._hits(everything, query)
+        if total == 0 and understanding.slots and not self._count(found.query):
+            found = self._mend(understanding)
+            everything = self._condition(found.query, query, without=None)
+            hits, total = self._hits(everything, query)
+        facets, bounds = self._facets(found.query, query, everything)
+        notices: tuple[Notice, ...] = (*query.notices, *(("relaxed",) if found.is_relaxed else ()))
+        return SearchPage(
+            hits=hits,
+            total=total,
+            page=query.page,
+            page_size=query.page_size,
+            page_count=math.ceil(min(total, self.settings.hits_max) / query.page_size),
+            facets=facets,
+            bounds=bounds,
+            text=query.text,
+            rewritten=found.rewritten,
+            notices=notices,
+        )
+
+    def _direct(self, query: ParsedQuery, understanding: Understanding) -> Query:
+        """All documents without a text, none for a text without a word (`!!!`), else those with every word."""
+        if not query.text:
+            return Query.all_query()
+        return self.text.query(understanding) if understanding.slots else Query.empty_query()
+
+    def _mend(self, understanding: Understanding) -> FoundText:
+        """Nothing has every word: try the other keyboard layout, then slips of a finger, then fewer words.
+
+        Only visible documents decide, or a hidden document would change what others find.
+        """
+        slots: list[Slot] = []
+        words: list[str] = []
+        for slot in understanding.slots:
+            retyped = self._retyped(slot)
+            slots.extend(retyped or (slot,))
+            words.append(slot.layout if retyped else slot.surface)
+        is_retyped = words != [slot.surface for slot in understanding.slots]
+        rewritten = " ".join(words) if is_retyped else None
+        mended = Understanding(tuple(slots), "".join(words), is_code=False)
+        needed = [query for slot in slots if not slot.is_optional and (query := self._findable(slot))]
+        given_up = sum(not slot.is_optional for slot in slots) - len(needed)
+        for slots_min in dict.fromkeys(math.ceil(len(needed) * share / 3) for share in (3, 2, 1)):
+            query = self.text.combine(mended, needed, slots_min=slots_min)
+            if slots_min and self._count(query):
+                is_relaxed = bool(given_up) or slots_min < len(needed)
+                return FoundText(query, rewritten, is_relaxed)
+        return FoundText(Query.empty_query())
+
+    def _retyped(self, slot: Slot) -> tuple[Slot, ...]:
+        """Slots of the same keys in the other layout, when only they find something."""
+        if not slot.layout or slot.is_optional or self._count(self.text.slot(slot)):
+            return ()
+        slots = understand(slot.layout, self.synonyms).slots
+        return slots if all(self._count(self.text.slot(other)) for other in slots) else ()
+
+    def _findable(self, slot: Slot) -> Query | None:
+        query = self.text.slot(slot)
+        if self._count(query):
+            return query
+        near = self.text.fuzzy(slot)
+        return near if near is not None and self._count(near) else None
+
+    def _filter(self, query: Query) -> Query:
+        return Query.const_score_query(query, 0.0)
+
+    def _count(self, query: Query) -> int:
+        result = self.searcher.search(all_of([query, self.visible]), limit=1)
+        return int(result.count)  # type: ignore[attr-defined]  # missing in the stub of tantivy 0.27
+
+    def _condition(self, text: Query, query: ParsedQuery, *, without: str | None) -> Query:
+        wanted = compile_filter(self.schema, query.filter_without(without))
+        return all_of([text, self.visible, self._filter(wanted)])
+
+    def _hits(self, condition: Query, query: ParsedQuery) -> tuple[tuple[SearchHit, ...], int]:
+        size = min(query.page_size, max(self.settings.hits_max - query.offset, 1))
+        if query.sort is None:
+            result = self.searcher.search(condition, limit=size, offset=query.offset)
+        else:
+            order = Order.Asc if query.sort.order == "ascending" else Order.Desc
+            result = self.searcher.search(
+                condition,
+                limit=size,
+                offset=query.offset,
+                order_by_field=sort_name(query.sort.field),
+                order=order,
+            )
+        decode = msgspec.json.Decoder(DOCUMENT_TYPES[query.index]).decode
+        hits = [
+            SearchHit(
+                score=round(float(key), 4) if query.sort is None else 0.0,
+                document=decode(bytes(self.searcher.doc(address)["source"][0])),
+            )
+            for key, address in result.hits
+        ]
+        if query.sort is None:
+            hits.sort(key=lambda hit: (-hit.score, hit.document.id))
+        return tuple(hits), int(result.count)  # type: ignore[attr-defined]  # missing in the stub
+
+    def _facets(
+        self, text: Query, query: ParsedQuery, everything: Query
+    ) -> tuple[dict[str, tuple[FacetCount, ...]], dict[str, Bounds]]:
+        """Counts of every asked facet; a facet with a filter of its own is counted without it."""
+        facets: dict[str, tuple[FacetCount, ...]] = {}
+        bounds: dict[str, Bounds] = {}
+        filtered = [field for field in query.facets if field in query.filters]
+        free = [field for field in query.facets if field not in query.filters]
+        groups = [(everything, free)] if free else []
+        groups += [(self._condition(text, query, without=field), [field]) for field in filtered]
+        for condition, fields in groups:
+            answer = self.searcher.aggregate(condition, self._aggregations(fields))
+            for field in fields:
+                facets[field] = self._facet_counts(answer[field])
+                stats = answer.get(f"{field} bounds")
+                if stats and stats["count"]:
+                    bounds[field] = Bounds(lower=stats["min"], upper=stats["max"])
+        return {field: facets[field] for field in query.facets}, bounds
+
+    def _aggregations(self, fields: list[str]) -> dict[str, Any]:
+        size = self.settings.facet_values_max
+        asked: dict[str, Any] = {}
+        for field in fields:
+            name = filter_name(field)
+            # Every segment reports ten times as many, so that the merged counts are exact in practice.
+            asked[field] = {"terms": {"field": name, "size": size, "segment_size": size * 10}}
+            entry = self.settings.find_filterable(field)
+            if entry and entry.type == "integer":
+                asked[f"{field} bounds"] = {"stats": {"field": name}}
+        return asked
+
+    def _facet_counts(self, answer: dict[str, Any]) -> tuple[FacetCount, ...]:
+        counts = [
+            FacetCount(value=_facet_value(bucket), count=bucket["doc_count"]) for bucket in answer["buckets"]
+        ]
+        return tuple(sorted(counts, key=lambda facet: (-facet.count, facet.value)))
+
+
+def _facet_value(bucket: dict[str, Any]) -> str:
+    key = bucket.get("key_as_string", bucket["key"])
+    return str(int(key)) if isinstance(key, float) else str(key)
