@@ -14,6 +14,7 @@ from group_buy.core.pledge import (
     LineInput,
     Pledge,
     QueuedLine,
+    cap_limits,
     queue_lines,
     request_sha256,
     require_card_possible,
@@ -77,7 +78,7 @@ async def place_pledge(
         if await _is_repetition(conn, pledge_id, buyer_id=buyer.organization_id, digest=digest):
             return await get_pledge(conn, pledge_id, buyer_id=buyer.organization_id)
         await _refuse(conn, buying_round, buyer_id=buyer.organization_id)
-    queued = queue_lines(lines, before=())
+    queued = queue_lines(cap_limits(buying_round, lines), before=())
     await _insert_version(
         conn, pledge_id, version=1, state="placed", person_id=person_id, digest=digest, lines=queued
     )
@@ -139,7 +140,7 @@ async def change_pledge(
         state="placed" if lines else "withdrawn",
         person_id=person_id,
         digest=digest,
-        lines=queue_lines(lines, before=pledge.lines),
+        lines=queue_lines(cap_limits(buying_round, lines), before=pledge.lines),
     )
     await record_event(
         conn,

@@ -17,8 +17,10 @@ ROUND_COLUMNS = """
     r.id, r.code, r.state, r.offer_id, r.vendor_id, r.coordinator_id, r.title_ko, r.title_en, r.audience,
     r.opens_at, r.closes_at, r.tiers, r.capacity, r.pack_size, r.list_unit_price_krw, r.allocation_rule,
     r.deposit_bp, r.lead_time_days, r.terms_ko, r.terms_en, r.is_illustrative, r.may_close_early,
-    r.closed_at, r.funding_due_at, r.decided_at, r.unit_price_krw, r.quantity
+    r.funding_window, r.closed_at, r.funding_due_at, r.decided_at, r.unit_price_krw, r.quantity
 """
+
+ROUND_COLUMN_COUNT = len(Round.__struct_fields__)
 
 VISIBLE = """
     (r.audience = 'public'
@@ -58,7 +60,7 @@ class Progress(msgspec.Struct, frozen=True):
 
 def read_round(row: asyncpg.Record) -> Round:
     """Build a Round from a row of ROUND_COLUMNS; the tiers are JSON in the database."""
-    values = list(row)[:27]
+    values = list(row)[:ROUND_COLUMN_COUNT]
     values[11] = msgspec.convert(values[11], tuple[PriceTier, ...])
     return Round(*values)
 

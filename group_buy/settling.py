@@ -239,11 +239,16 @@ async def _record_state(
 
 
 async def retry_charge(
-    conn: asyncpg.Connection, *, charge_id: UUID, actor: Actor, buyer_id: int | None = None
+    conn: asyncpg.Connection,
+    *,
+    charge_id: UUID,
+    actor: Actor,
+    buyer_id: int | None = None,
+    round_id: int | None = None,
 ) -> None:
     """Try a failed card charge again, as a new attempt with new keys, while its round is not decided yet.
 
-    `buyer_id` restricts it to that buyer's charges.
+    `buyer_id` and `round_id` restrict it to that buyer's, or that round's, charges.
 
     Raises:
         ChargeNotFound, ChargeStateConflict
@@ -252,10 +257,12 @@ async def retry_charge(
         """
         SELECT c.state, c.attempt, r.decided_at, r.code FROM charges c JOIN rounds r ON r.id = c.round_id
         WHERE c.id = $1 AND c.method = 'card' AND ($2::bigint IS NULL OR c.buyer_id = $2)
+          AND ($3::bigint IS NULL OR c.round_id = $3)
         FOR UPDATE OF c
         """,
         charge_id,
         buyer_id,
+        round_id,
     )
     if row is None:
         raise ChargeNotFound(charge_id)

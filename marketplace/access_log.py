@@ -16,7 +16,9 @@ log = structlog.get_logger("marketplace.access")
 def set_up_logging(level: str, *, to_people: bool) -> None:
     """Log to standard error: readable lines for a person at a terminal, JSON lines otherwise."""
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=False) if to_people else structlog.processors.JSONRenderer(ensure_ascii=False)
+        structlog.dev.ConsoleRenderer(colors=False)
+        if to_people
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
     )
     structlog.configure(
         processors=[

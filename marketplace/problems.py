@@ -76,20 +76,28 @@ def describe(error: Exception) -> Problem:
     status = find_status(error)
     if status is not None:
         name = kebab(type(error).__name__)
-        members = {key: value for key, value in vars(error).items() if key != "detail" and not key.startswith("_")}
+        members = {
+            key: value for key, value in vars(error).items() if key != "detail" and not key.startswith("_")
+        }
         if "pointer" in members:
             members["errors"] = [{"pointer": members.pop("pointer"), "detail": str(error)}]
         return Problem(f"/problems/{name}", status, name.replace("-", " "), str(error), members)
     if isinstance(error, ValidationException):
         return Problem(
-            "/problems/invalid-request", 400, "invalid request", error.detail, {"errors": list(_pointers(error))}
+            "/problems/invalid-request",
+            400,
+            "invalid request",
+            error.detail,
+            {"errors": list(_pointers(error))},
         )
     if isinstance(error, HTTPException):
         name = {400: "invalid-request", 401: "not-signed-in", 403: "not-allowed", 404: "not-found"}.get(
             error.status_code, f"http-{error.status_code}"
         )
         return Problem(f"/problems/{name}", error.status_code, name.replace("-", " "), error.detail, {})
-    return Problem("/problems/internal-error", 500, "internal error", "Something failed on our side; it is logged.", {})
+    return Problem(
+        "/problems/internal-error", 500, "internal error", "Something failed on our side; it is logged.", {}
+    )
 
 
 def _pointers(error: ValidationException) -> list[dict[str, str]]:
@@ -134,7 +142,11 @@ def _wants_page(request: Request[Any, Any, Any]) -> bool:
 def _page(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
     from marketplace.web.render import page_response, redirect_to_sign_in  # noqa: PLC0415 - render needs this module
 
-    if problem.status == 401 and request.scope.get("user") is None and problem.type != "/problems/sign-in-refused":
+    if (
+        problem.status == 401
+        and request.scope.get("user") is None
+        and problem.type != "/problems/sign-in-refused"
+    ):
         return redirect_to_sign_in(request)
     return page_response(
         request,

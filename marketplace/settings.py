@@ -72,7 +72,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def environment_names() -> dict[str, str]:
     """Map each field that is read from the environment to its variable."""
     fields = (name for name in Settings.__struct_fields__ if name != "is_demo")
-    return {name: name.upper() if name.startswith(FOREIGN) else f"MARKETPLACE_{name.upper()}" for name in fields}
+    return {
+        name: name.upper() if name.startswith(FOREIGN) else f"MARKETPLACE_{name.upper()}" for name in fields
+    }
 
 
 def read_settings(environment: Mapping[str, str] | None = None, **overrides: object) -> Settings:
@@ -111,5 +113,9 @@ def require_production_ready(settings: Settings) -> None:
             f"MARKETPLACE_SECRET_KEY must be your own, of {SECRET_LENGTH_MIN} characters or more: "
             "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
         )
-    if settings.stripe_secret_key and not (settings.stripe_publishable_key and settings.stripe_webhook_secret):
-        raise SettingsError("STRIPE_SECRET_KEY needs STRIPE_PUBLISHABLE_KEY and STRIPE_WEBHOOK_SECRET beside it")
+    if settings.stripe_secret_key and not (
+        settings.stripe_publishable_key and settings.stripe_webhook_secret
+    ):
+        raise SettingsError(
+            "STRIPE_SECRET_KEY needs STRIPE_PUBLISHABLE_KEY and STRIPE_WEBHOOK_SECRET beside it"
+        )

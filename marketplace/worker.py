@@ -11,9 +11,9 @@ from typing import Final
 
 import asyncpg
 import structlog
-from catalog.indexing import index_batch
 
 from catalog.events import seal_events
+from catalog.indexing import index_batch
 from group_buy.closing import begin_closing, clear_if_decided, due_rounds
 from group_buy.gateway import PaymentGateway
 from group_buy.rounds import open_due_rounds
@@ -83,17 +83,21 @@ async def clean_up(pool: asyncpg.Pool) -> int:
     return 0
 
 
-async def index_forever(dsn_connect: Callable[[], Awaitable[asyncpg.Connection]], engine: SearchEngine) -> None:
+async def index_forever(
+    dsn_connect: Callable[[], Awaitable[asyncpg.Connection]], engine: SearchEngine
+) -> None:
     """Keep the index fresh while this process is the leader; wait for leadership otherwise.
 
     The lock belongs to a connection of its own: when the process dies, another takes over.
     """
     conn = await dsn_connect()
     try:
-        while not await conn.fetchval("SELECT pg_try_advisory_lock($1, 0)", INDEX_LOCK):
-            await asyncio.sleep(BACK_OFF_SECONDS)
+        is_leader = False
         while True:
-            if not await index_batch(conn, engine, target=SEARCH_TARGET):
+            is_leader = is_leader or await conn.fetchval("SELECT pg_try_advisory_lock($1, 0)", INDEX_LOCK)
+            if not is_leader:
+                await asyncio.sleep(BACK_OFF_SECONDS)
+            elif not await index_batch(conn, engine, target=SEARCH_TARGET):
                 await asyncio.sleep(INDEX_SECONDS)
     finally:
         await asyncio.shield(conn.close())

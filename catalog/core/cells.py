@@ -19,7 +19,7 @@ LIST_SEPARATOR = ";"
 
 _WON = re.compile(r"[₩￦]? ?(?P<digits>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,15}) ?원?")
 _WHOLE = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,12}")
-_DECIMAL = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?(?:[eE]-?[0-9]{1,3})?")
+_DECIMAL = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,30})?(?:[eE]-?[0-9]{1,3})?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CODE = re.compile(r"\w[\w.\-]*")
 _COUNTRY = re.compile(r"[A-Z]{2}")

@@ -32,9 +32,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     is_broken: bool = False
 
 
-async def plan_import(
-    conn: asyncpg.Connection, *, kind: ImportKind, table: RawTable, viewer: Viewer
-) -> Plan:
+async def plan_import(conn: asyncpg.Connection, *, kind: ImportKind, table: RawTable, viewer: Viewer) -> Plan:
     """Compare a file with the catalog. Reads only.
 
     Raises ImportNotAllowed for a kind that this organization does not write, UnknownKind.

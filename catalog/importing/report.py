@@ -46,5 +46,7 @@ def listed_errors(errors: Sequence[RowError]) -> tuple[RowError, ...]:
     if len(ordered) <= ERRORS_MAX:
         return tuple(ordered)
     rest = len(ordered) - ERRORS_MAX
-    more = row_error(0, "", f"{rest} more errors", Wording("the errors above mended first", "위 오류부터 수정"))
+    more = row_error(
+        0, "", f"{rest} more errors", Wording("the errors above mended first", "위 오류부터 수정")
+    )
     return (*ordered[:ERRORS_MAX], more)

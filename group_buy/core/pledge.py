@@ -82,6 +82,20 @@ def require_valid_lines(buying_round: Round, lines: tuple[LineInput, ...]) -> No
         raise InvalidPledge("/lines", f"together at most the round's capacity of {capacity} units")
 
 
+def cap_limits(buying_round: Round, lines: tuple[LineInput, ...]) -> tuple[LineInput, ...]:
+    """Write a limit at or above the first tier's price as "any tier": it promises the same.
+
+    Otherwise a limit that can never be paid would buy a better place under the rule price_time.
+    """
+    dearest = buying_round.first_tier_price_krw
+    return tuple(
+        msgspec.structs.replace(line, limit_unit_price_krw=None)
+        if line.limit_unit_price_krw is not None and line.limit_unit_price_krw >= dearest
+        else line
+        for line in lines
+    )
+
+
 def deposit_ceiling_krw(buying_round: Round, lines: tuple[LineInput, ...] | tuple[Line, ...]) -> int:
     """Return the most that may be held for these lines, in won.
 

@@ -73,6 +73,7 @@ class Round(msgspec.Struct, frozen=True):
     terms_en: str
     is_illustrative: bool
     may_close_early: bool
+    funding_window: timedelta
     closed_at: datetime | None
     funding_due_at: datetime | None
     decided_at: datetime | None

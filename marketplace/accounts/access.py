@@ -1,6 +1,6 @@
 """Who may call what: every route declares one audience, and this one guard enforces it."""
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from litestar.connection import ASGIConnection
@@ -83,7 +83,7 @@ def belongs_to(user: CurrentUser | None, audience: Audience) -> bool:
     return (kind is None or user.organization_kind == kind) and (not roles or bool(roles & user.held_roles))
 
 
-def guard_audience(connection: ASGIConnection, handler: BaseRouteHandler) -> None:
+def guard_audience(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Let a request through if its visitor is of the route's audience.
 
     Raises:

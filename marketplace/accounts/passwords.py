@@ -22,7 +22,9 @@ async def hash_password(password: str) -> str:
 async def is_password(password: str, password_hash: str | None) -> bool:
     """Check a password; without a hash it takes the same time and says no, so that addresses stay private."""
     async with _AT_ONCE:
-        return await asyncio.to_thread(_verify, password, password_hash or _NOBODY) and password_hash is not None
+        return (
+            await asyncio.to_thread(_verify, password, password_hash or _NOBODY) and password_hash is not None
+        )
 
 
 def _verify(password: str, password_hash: str) -> bool:

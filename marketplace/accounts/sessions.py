@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 from litestar.connection import ASGIConnection
@@ -46,7 +46,7 @@ async def count_attempt(conn: asyncpg.Connection, *, key: str) -> None:
     Raises:
         TooManyAttempts
     """
-    attempts, seconds_left = await conn.fetchrow(
+    row = await conn.fetchrow(
         """
         INSERT INTO rate_limits (key, window_starts, attempts)
         VALUES ($1, date_bin($2, clock_timestamp(), 'epoch'), 1)
@@ -56,8 +56,8 @@ async def count_attempt(conn: asyncpg.Connection, *, key: str) -> None:
         key,
         SIGN_IN_WINDOW,
     )
-    if attempts > SIGN_IN_ATTEMPTS_MAX:
-        raise TooManyAttempts(max(1, seconds_left))
+    if row is not None and row[0] > SIGN_IN_ATTEMPTS_MAX:
+        raise TooManyAttempts(max(1, row[1]))
 
 
 async def sign_in(conn: asyncpg.Connection, *, email: str, password: str, lasts: timedelta) -> str:
@@ -79,9 +79,7 @@ async def sign_in(conn: asyncpg.Connection, *, email: str, password: str, lasts:
     is_right = await is_password(password, None if row is None else row["password_hash"])
     if row is None or not is_right or row["organization_id"] is None:
         raise SignInRefused
-    return await open_session(
-        conn, person_id=row["id"], organization_id=row["organization_id"], lasts=lasts
-    )
+    return await open_session(conn, person_id=row["id"], organization_id=row["organization_id"], lasts=lasts)
 
 
 async def open_session(
@@ -137,13 +135,16 @@ async def find_user(conn: asyncpg.Connection, *, token: str) -> CurrentUser | No
     )
     if row is None or not row["roles"]:
         return None
-    return CurrentUser(*list(row)[:8], held_roles=frozenset(row["roles"]))
+    *values, roles = row
+    return CurrentUser(*[*values, frozenset(roles)])
 
 
 class SessionMiddleware(AbstractAuthenticationMiddleware):
     """Puts the signed-in person, or None, into each request's scope as `user`."""
 
-    async def authenticate_request(self, connection: ASGIConnection) -> AuthenticationResult:
+    async def authenticate_request(
+        self, connection: ASGIConnection[Any, Any, Any, Any]
+    ) -> AuthenticationResult:
         """Look the cookie's token up; requests without one cost nothing."""
         token = connection.cookies.get(cookie_name(connection.app.state.settings))
         if not token:

@@ -26,6 +26,8 @@ async def ready(pool: Pool, engine: Engine) -> Response[dict[str, Any]]:
     except Exception as error:  # noqa: BLE001 - whatever it was, the answer is "not ready" with the reason
         return Response({"status": "unready", "reason": f"database: {type(error).__name__}"}, status_code=503)
     if missing:
-        return Response({"status": "unready", "reason": f"migrations missing: {', '.join(missing)}"}, status_code=503)
+        return Response(
+            {"status": "unready", "reason": f"migrations missing: {', '.join(missing)}"}, status_code=503
+        )
     search = await engine.health()
     return Response({"status": "ready", "search": "ready" if search.is_ready else "degraded"})

@@ -18,7 +18,15 @@ from group_buy.rounds import Progress, get_round, list_rounds, open_round, read_
 from marketplace.accounts.access import viewer_of
 from marketplace.deps import Config, Conn, User, signed_in
 
-LISTED_STATES: tuple[RoundState, ...] = ("announced", "open", "fill_up", "closing", "cleared", "released", "settled")
+LISTED_STATES: tuple[RoundState, ...] = (
+    "announced",
+    "open",
+    "fill_up",
+    "closing",
+    "cleared",
+    "released",
+    "settled",
+)
 
 
 class RoundView(msgspec.Struct, frozen=True):
@@ -106,7 +114,12 @@ class RoundsController(Controller):
 
     @put("/{code:str}/pledges/{pledge_id:uuid}", opt={"audience": "buyer"})
     async def pledge(
-        self, code: FromPath[str], pledge_id: FromPath[UUID], data: JSONBody[PledgeRequest], conn: Conn, user: User
+        self,
+        code: FromPath[str],
+        pledge_id: FromPath[UUID],
+        data: JSONBody[PledgeRequest],
+        conn: Conn,
+        user: User,
     ) -> Pledge:
         """Place a pledge under an id made by the client; the same request twice is one pledge."""
         me = signed_in(user)
@@ -144,7 +157,12 @@ class PledgesController(Controller):
         """Write the next version of a pledge; without lines it is withdrawn."""
         me = signed_in(user)
         return await change_pledge(
-            conn, pledge_id=pledge_id, buyer=me.viewer, person_id=me.person_id, version=version, lines=data.lines
+            conn,
+            pledge_id=pledge_id,
+            buyer=me.viewer,
+            person_id=me.person_id,
+            version=version,
+            lines=data.lines,
         )
 
     @put("/{pledge_id:uuid}/funding", opt={"audience": "operator"}, status_code=204)
@@ -173,6 +191,4 @@ class ChargesController(Controller):
     async def received(self, charge_id: FromPath[UUID], conn: Conn, user: User) -> None:
         """Record that a balance arrived, or a refund was paid out, by transfer."""
         me = signed_in(user)
-        await mark_transferred(
-            conn, charge_id=charge_id, coordinator_id=me.organization_id, actor=me.actor
-        )
+        await mark_transferred(conn, charge_id=charge_id, coordinator_id=me.organization_id, actor=me.actor)

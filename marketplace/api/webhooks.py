@@ -12,7 +12,9 @@ async def stripe_webhook(request: AnyRequest, conn: Conn, gateway: Gateway) -> R
     """Store one verified event; it is worked on by the worker, by asking Stripe again."""
     if gateway is None:
         raise WebhookRefused("cards are not set up here")
-    hint = gateway.read_webhook(body=await request.body(), signature=request.headers.get("stripe-signature", ""))
+    hint = gateway.read_webhook(
+        body=await request.body(), signature=request.headers.get("stripe-signature", "")
+    )
     if hint is not None:
         await store_webhook(conn, hint)
     return Response(None, status_code=204)

@@ -14,7 +14,7 @@ $$;
 DO $$
 BEGIN
     EXECUTE format('GRANT marketplace_app TO %I', current_user);
-EXCEPTION WHEN duplicate_object OR unique_violation THEN
+EXCEPTION WHEN duplicate_object OR unique_violation OR internal_error THEN
     NULL;
 END
 $$;

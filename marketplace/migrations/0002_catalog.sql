@@ -148,6 +148,15 @@ CREATE TABLE price_tiers (
 );
 GRANT DELETE ON price_tiers TO marketplace_app;
 
+-- What a product is worth where nobody offers it alone: the operator's figure, for shares by value only.
+CREATE TABLE reference_prices (
+    product_id      bigint PRIMARY KEY REFERENCES products,
+    unit_price_krw  bigint NOT NULL CHECK (unit_price_krw >= 1),
+    is_illustrative boolean NOT NULL DEFAULT false,
+    source          text NOT NULL
+);
+GRANT DELETE ON reference_prices TO marketplace_app;
+
 CREATE TABLE offer_invitations (
     offer_id        bigint NOT NULL REFERENCES offers,
     organization_id bigint NOT NULL REFERENCES organizations,

@@ -53,7 +53,7 @@ DECLARE ids bigint[];
 BEGIN
     ids := ARRAY(SELECT DISTINCT product_id FROM changed);
     PERFORM mark_search_dirty('product', ids);
-    IF TG_TABLE_NAME = 'origin_claims' THEN
+    IF TG_TABLE_NAME IN ('origin_claims', 'reference_prices') THEN
         PERFORM mark_search_dirty('package_model', ARRAY(
             SELECT v.package_model_id FROM bom_lines b JOIN package_versions v ON v.id = b.package_version_id
             WHERE v.is_current AND b.product_id = ANY (ids)));
@@ -135,7 +135,8 @@ DECLARE
 BEGIN
     FOREACH pair SLICE 1 IN ARRAY ARRAY[
         ['products', 'mark_product_dirty'], ['product_specs', 'mark_products_of_change_dirty'],
-        ['origin_claims', 'mark_products_of_change_dirty'], ['package_models', 'mark_package_model_dirty'],
+        ['origin_claims', 'mark_products_of_change_dirty'], ['reference_prices', 'mark_products_of_change_dirty'], 
+        ['package_models', 'mark_package_model_dirty'],
         ['package_versions', 'mark_package_version_dirty'], ['bom_lines', 'mark_bom_lines_dirty'],
         ['offers', 'mark_offers_dirty'], ['price_tiers', 'mark_offer_details_dirty'],
         ['offer_invitations', 'mark_offer_details_dirty'], ['makers', 'mark_maker_dirty'],

@@ -207,7 +207,7 @@ class State:
         self._store.update(store)
 
 
-class _OwnObjects(pickle.Unpickler):  # noqa: S301 - takes nothing but localstripe's own classes
+class _OwnObjects(pickle.Unpickler):
     """Unpickles localstripe's classes only, so that a file can hold data but not commands."""
 
     def find_class(self, module: str, name: str) -> Any:

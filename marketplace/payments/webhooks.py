@@ -45,12 +45,15 @@ async def process_one_webhook(pool: asyncpg.Pool, gateway: PaymentGateway) -> bo
         result = None if charge is None else await gateway.read_hold(provider_ref=row["object_ref"])
     except GatewayUnavailable as error:
         async with transaction(pool) as conn:
-            await conn.execute("UPDATE webhook_events SET last_error = $2 WHERE id = $1", row["id"], error.reason)
+            await conn.execute(
+                "UPDATE webhook_events SET last_error = $2 WHERE id = $1", row["id"], error.reason
+            )
         return True
     async with transaction(pool) as conn:
         if charge is not None and result is not None:
             await record_result(conn, charge_id=charge[0], attempt=charge[1], result=result)
         await conn.execute(
-            "UPDATE webhook_events SET processed_at = clock_timestamp(), last_error = NULL WHERE id = $1", row["id"]
+            "UPDATE webhook_events SET processed_at = clock_timestamp(), last_error = NULL WHERE id = $1",
+            row["id"],
         )
     return True

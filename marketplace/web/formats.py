@@ -21,6 +21,8 @@ SEOUL = ZoneInfo("Asia/Seoul")
 MAN_KRW = 10_000
 """1만, the step in which Koreans read prices."""
 EOK_KRW = 100_000_000
+FULL_BELOW_KRW = 10_000_000
+"""Below this an amount that is not whole 만 is short enough to be written in full."""
 JO_KRW = 1_000_000_000_000
 
 UNKNOWN: Mapping[Lang, str] = {"ko": "알 수 없음", "en": "Unknown"}
@@ -36,6 +38,7 @@ COUNTS: Mapping[str, tuple[str, str, str]] = {
     "item": ("{}개", "{} item", "{} items"),
     "result": ("{}건", "{} result", "{} results"),
     "round": ("{}건", "{} round", "{} rounds"),
+    "pledge": ("{}건", "{} pledge", "{} pledges"),
     "site": ("{}곳", "{} site", "{} sites"),
     "row": ("{}행", "{} row", "{} rows"),
     "country": ("{}개국", "{} country", "{} countries"),
@@ -77,7 +80,7 @@ def won_short(amount_krw: int | None, lang: Lang) -> str:
 
 
 def _won_short_ko(amount_krw: int) -> str:
-    if amount_krw < MAN_KRW:
+    if amount_krw < MAN_KRW or (amount_krw < FULL_BELOW_KRW and amount_krw % MAN_KRW):
         return won(amount_krw, "ko")
     step_krw = EOK_KRW if amount_krw >= JO_KRW else MAN_KRW
     rounded_krw = (amount_krw + step_krw // 2) // step_krw * step_krw

@@ -22,8 +22,12 @@ def security_headers(settings: Settings) -> Callable[[Response[Any]], Response[A
         (
             "default-src 'self'",
             f"script-src {script_origins}",
-            f"connect-src 'self' https://api.stripe.com{peer}" if settings.takes_cards else "connect-src 'self'",
-            f"frame-src {STRIPE_ORIGINS} https://hooks.stripe.com{peer}" if settings.takes_cards else "frame-src 'none'",
+            f"connect-src 'self' https://api.stripe.com{peer}"
+            if settings.takes_cards
+            else "connect-src 'self'",
+            f"frame-src {STRIPE_ORIGINS} https://hooks.stripe.com{peer}"
+            if settings.takes_cards
+            else "frame-src 'none'",
             "style-src 'self'",
             "img-src 'self' data:",
             "object-src 'none'",
@@ -42,7 +46,9 @@ def security_headers(settings: Settings) -> Callable[[Response[Any]], Response[A
         headers["strict-transport-security"] = "max-age=31536000"
 
     def set_headers(response: Response[Any]) -> Response[Any]:
-        response.headers.update({name: value for name, value in headers.items() if name not in response.headers})
+        response.headers.update(
+            {name: value for name, value in headers.items() if name not in response.headers}
+        )
         return response
 
     return set_headers

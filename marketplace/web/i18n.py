@@ -5,16 +5,17 @@ routing and remembers the language; `url` puts it back. Catalogs are read from `
 no compiled file to build or to forget.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import cache
 from gettext import GNUTranslations
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from marketplace.web.formats import Lang
@@ -50,7 +51,7 @@ class LanguagePrefix:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self.app(scope, receive, send)
             return
         path = scope["path"]
@@ -58,7 +59,7 @@ class LanguagePrefix:
         if english:
             path = path.removeprefix(ENGLISH_PREFIX) or "/"
             raw_path = scope["raw_path"].removeprefix(ENGLISH_PREFIX.encode()) or b"/"
-            scope = {**scope, "path": path, "raw_path": raw_path}  # type: ignore[misc] # a union of TypedDicts
+            scope = cast("Scope", {**scope, "path": path, "raw_path": raw_path})
         query = scope["query_string"].decode("ascii", "replace")
         lang_token = LANG.set("en" if english else "ko")
         path_token = PAGE_PATH.set(f"{path}?{query}" if query else path)
@@ -107,28 +108,18 @@ def ngettext(singular: str, plural: str, n: int) -> str:
 
 def local(thing: object, field: str) -> str:
     """`thing.<field>_ko` or `thing.<field>_en` (attribute or key); the other language where one is missing."""
-    read: Callable[[str], object]
-    if isinstance(thing, Mapping):
-        read = thing.get
-    else:
-
-        def read(name: str) -> object:
-            return getattr(thing, name, None)
-
-    order = ("en", "ko") if LANG.get() == "en" else ("ko", "en")
-    for lang in order:
-        value = read(f"{field}_{lang}")
-        if value:
-            return str(value)
-    return ""
+    return str(_in_language(thing, field) or "")
 
 
 def local_list(thing: object, field: str) -> list[str]:
     """Like `local` for lists of short lines (`included_ko`, `included_en`)."""
-    read = thing.get if isinstance(thing, Mapping) else lambda name: getattr(thing, name, None)
-    order = ("en", "ko") if LANG.get() == "en" else ("ko", "en")
-    for lang in order:
-        value = read(f"{field}_{lang}")
+    return [str(line) for line in _in_language(thing, field) or ()]
+
+
+def _in_language(thing: object, field: str) -> Any:
+    for lang in ("en", "ko") if LANG.get() == "en" else ("ko", "en"):
+        name = f"{field}_{lang}"
+        value = thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
         if value:
-            return [str(line) for line in value]
-    return []
+            return value
+    return None

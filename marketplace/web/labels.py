@@ -161,7 +161,7 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "spare_parts": N_("부품"),
         "training": N_("교육"),
         "sales": N_("영업"),
-        "plant": N_("공장"),
+        "plant": N_("생산 공장"),
         "headquarters": N_("본사"),
     },
     "site_status": {"planned": N_("예정"), "operating": N_("운영 중"), "closed": N_("폐쇄")},

@@ -22,6 +22,7 @@ NOTICES = {
     "card-failed": "카드를 등록하지 못했습니다. 다른 카드를 쓰거나 계좌이체를 고르세요.",
     "card-waiting": "카드사의 확인을 기다리고 있습니다. 잠시 뒤 다시 확인하세요.",
     "funding-verified": "입금을 확인했습니다. 이제 이 약정이 집계됩니다.",
+    "charge-retried": "다시 시도합니다.",
     "charge-received": "입금을 기록했습니다.",
     "round-closing": "마감했습니다. 보증금을 확인한 뒤 성사 여부를 판정합니다.",
     "round-canceled": "회차를 취소했습니다.",
@@ -52,7 +53,9 @@ def page_response(
         "notice": None if notice is None else gettext(notice),
     }
     html = environment().get_template(template).render(shown | context)
-    return Response(html, status_code=status_code, media_type=MediaType.HTML, headers={"cache-control": "no-store"})
+    return Response(
+        html, status_code=status_code, media_type=MediaType.HTML, headers={"cache-control": "no-store"}
+    )
 
 
 def see_other(path: str, *, notice: str | None = None) -> Redirect:
@@ -72,5 +75,7 @@ def redirect_to_sign_in(request: AnyRequest) -> Redirect:
 
 def safe_next(path: str) -> str:
     """A path of this site to go on to; anything else becomes the front page (no open redirect)."""
-    is_ours = path.startswith("/") and not path.startswith(("//", "/\\")) and "\n" not in path and "\r" not in path
+    is_ours = (
+        path.startswith("/") and not path.startswith(("//", "/\\")) and "\n" not in path and "\r" not in path
+    )
     return path if is_ours else "/"

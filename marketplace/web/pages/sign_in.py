@@ -62,9 +62,7 @@ async def _form(
 
 
 @get("/sign-in", opt={"audience": "anyone"}, include_in_schema=False)
-async def sign_in_page(
-    request: AnyRequest, conn: Conn, config: Config
-) -> Response[str]:
+async def sign_in_page(request: AnyRequest, conn: Conn, config: Config) -> Response[str]:
     """Show the form."""
     wanted = safe_next(request.query_params.get("next", "/"))
     return await _form(request, conn, config, next_path=wanted)
@@ -81,7 +79,9 @@ async def sign_in_submit(request: AnyRequest, conn: Conn, config: Config, pool: 
         # Counted in a transaction of its own: a refused try must stay counted.
         async with pool.acquire() as counting:
             await count_attempt(counting, key=f"sign-in:{email.strip().lower()}")
-            await count_attempt(counting, key=f"sign-in-from:{request.client.host if request.client else '?'}")
+            await count_attempt(
+                counting, key=f"sign-in-from:{request.client.host if request.client else '?'}"
+            )
         token = await sign_in(conn, email=email, password=password, lasts=lasts)
     except SignInRefused:
         errors = {"form": gettext("이메일이나 비밀번호가 맞지 않습니다.")}

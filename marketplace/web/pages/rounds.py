@@ -1,0 +1,377 @@
+"""Pages of rounds: the list, one round with its pledge form and live progress, and the card of a pledge."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+from litestar import MediaType, Response, get, post
+from litestar.params import FromPath, FromQuery
+from litestar.response import ServerSentEvent
+
+from catalog.core.viewer import Viewer
+from group_buy.cards import finish_card, request_card, switch_to_transfer
+from group_buy.core.pledge import Funding, LineInput, deposit_ceiling_krw
+from group_buy.core.round import Round, RoundState, takes_pledges
+from group_buy.errors import (
+    AlreadyPledged,
+    CardNotPossible,
+    IdReused,
+    InvalidPledge,
+    PledgeNotFound,
+    RoundNotOpen,
+    VersionConflict,
+)
+from group_buy.gateway import GatewayUnavailable
+from group_buy.pledging import change_pledge, find_pledge_in_round, get_pledge, place_pledge
+from group_buy.reading import list_buyer_pledges, list_round_audit
+from group_buy.rounds import get_round, list_rounds, read_progress
+from group_buy.transactions import transaction
+from marketplace.accounts.access import CurrentUser, belongs_to, viewer_of
+from marketplace.deps import AnyRequest, Config, Conn, Gateway, Pool, User, signed_in
+from marketplace.web.cards import list_round_cards
+from marketplace.web.i18n import LANG, gettext
+from marketplace.web.render import environment, page_response, see_other
+from marketplace.web.round_views import (
+    deposit_for_one_krw,
+    read_goods,
+    read_now,
+    shown_event,
+    shown_pledge,
+    shown_progress,
+    shown_round,
+)
+
+GROUPS: dict[str, tuple[RoundState, ...]] = {
+    "open": ("open", "fill_up"),
+    "announced": ("announced",),
+    "closing": ("closing",),
+    "done": ("cleared", "ordered", "delivered", "settled", "shortfall", "carried_over", "released"),
+}
+STREAM_SECONDS = 1.0
+STREAM_LIFE_SECONDS = 300
+PING_EVERY = 15
+
+
+@get("/rounds", opt={"audience": "anyone"}, include_in_schema=False)
+async def rounds_page(
+    request: AnyRequest, conn: Conn, user: User, state: FromQuery[str | None] = None
+) -> Response[str]:
+    """List rounds by what one can do with them."""
+    chosen = {code: states for code, states in GROUPS.items() if state in {None, "", code}}
+    groups = []
+    for code, states in chosen.items():
+        found = await list_rounds(conn, viewer=viewer_of(user), states=states)
+        groups.append({"code": code, "cards": await list_round_cards(conn, found)})
+    return page_response(
+        request,
+        "rounds.html",
+        section="rounds",
+        groups=groups,
+        state_filter=state if state in GROUPS else None,
+    )
+
+
+async def round_context(
+    conn: asyncpg.Connection, buying_round: Round, user: CurrentUser | None
+) -> dict[str, Any]:
+    """Everything `round.html` shows to this visitor."""
+    now = await read_now(conn)
+    progress = await read_progress(conn, buying_round)
+    goods = await read_goods(conn, offer_id=buying_round.offer_id)
+    is_open = takes_pledges(buying_round.state, closes_at=buying_round.closes_at, now=now)
+    mine = None
+    if user is not None and user.organization_kind == "factory":
+        pledges = await list_buyer_pledges(conn, buyer_id=user.organization_id, round_id=buying_round.id)
+        mine = pledges[0] if pledges else None
+    audit = await list_round_audit(conn, round_id=buying_round.id, code=buying_round.code)
+    result = None
+    if buying_round.decided_at is not None:
+        outcome = "cleared" if buying_round.unit_price_krw is not None else "shortfall"
+        result = {
+            "outcome": outcome,
+            "unit_price_krw": buying_round.unit_price_krw,
+            "quantity": buying_round.quantity,
+            "allocations": [],
+            "tiers": [],
+        }
+    return {
+        "buying_round": shown_round(buying_round, goods),
+        "progress": shown_progress(buying_round, progress, units_funded=None, now=now),
+        "my_pledge": None if mine is None else shown_pledge(mine, is_open=is_open),
+        "may_pledge": is_open and belongs_to(user, "buyer"),
+        "pledge_id": str(uuid4()),
+        "card_allowed": True,
+        "hold_krw_max": deposit_for_one_krw(buying_round),
+        "result": result,
+        "my_allocation": mine and mine.allocation,
+        "events": [shown_event(line) for line in audit if line.kind.startswith("round.")],
+        "section": "rounds",
+    }
+
+
+@get("/rounds/{code:str}", opt={"audience": "anyone"}, include_in_schema=False)
+async def round_page(
+    request: AnyRequest, code: FromPath[str], conn: Conn, user: User, gateway: Gateway
+) -> Response[str]:
+    """Show one round."""
+    buying_round = await get_round(conn, code, viewer=viewer_of(user))
+    context = await round_context(conn, buying_round, user)
+    return page_response(request, "round.html", **context | {"card_allowed": gateway is not None})
+
+
+async def _render_progress(conn: asyncpg.Connection, code: str, viewer: Viewer) -> tuple[str, RoundState]:
+    buying_round = await get_round(conn, code, viewer=viewer)
+    context = {
+        "buying_round": shown_round(buying_round, await read_goods(conn, offer_id=buying_round.offer_id)),
+        "progress": shown_progress(
+            buying_round, await read_progress(conn, buying_round), units_funded=None, now=await read_now(conn)
+        ),
+    }
+    return environment().get_template("_round_progress.html").render(context), buying_round.state
+
+
+@get("/rounds/{code:str}/progress", opt={"audience": "anyone"}, include_in_schema=False)
+async def round_progress(code: FromPath[str], conn: Conn, user: User) -> Response[str]:
+    """The live part of the page alone, for polling."""
+    html, _ = await _render_progress(conn, code, viewer_of(user))
+    return Response(html, media_type=MediaType.HTML, headers={"cache-control": "no-store"})
+
+
+@get("/rounds/{code:str}/events", opt={"audience": "anyone"}, include_in_schema=False)
+async def round_events(code: FromPath[str], pool: Pool, user: User) -> ServerSentEvent:
+    """Send the live part whenever it changes, until the round is decided or the stream is old."""
+    viewer, lang = viewer_of(user), LANG.get()
+    async with transaction(pool) as conn:
+        await get_round(conn, code, viewer=viewer)
+
+    async def changes() -> AsyncGenerator[dict[str, str], None]:
+        LANG.set(lang)
+        last = ""
+        for second in range(STREAM_LIFE_SECONDS):
+            async with transaction(pool) as conn:
+                html, state = await _render_progress(conn, code, viewer)
+            compared = html.partition('class="as-of"')[0]
+            if compared != last:
+                last = compared
+                yield {"event": "progress", "data": html}
+            elif second % PING_EVERY == 0:
+                yield {"event": "ping", "data": ""}
+            if state not in {"announced", "open", "fill_up", "closing"}:
+                yield {"event": "decided", "data": state}
+                return
+            await asyncio.sleep(STREAM_SECONDS)
+
+    return ServerSentEvent(changes())
+
+
+def _read_line(form: Any) -> LineInput:
+    def units(name: str) -> int:
+        text = str(form.get(name, "")).strip().replace(",", "")
+        if not text.isascii() or not text.isdigit() or len(text) > 7:
+            raise InvalidPledge(f"/lines/0/{name}", gettext("1 이상의 정수를 적으세요."))
+        return int(text)
+
+    limit = str(form.get("limit_unit_price_krw", "")).strip()
+    if limit and not (limit.isascii() and limit.isdigit() and len(limit) <= 16):
+        raise InvalidPledge("/lines/0/limit_unit_price_krw", gettext("목록에서 단가를 고르세요."))
+    return LineInput(
+        quantity_min=units("quantity_min"),
+        quantity_max=units("quantity_max"),
+        limit_unit_price_krw=int(limit) if limit else None,
+    )
+
+
+def _read_pledge_id(form: Any) -> UUID:
+    try:
+        return UUID(str(form.get("pledge_id", "")))
+    except ValueError:
+        raise InvalidPledge("/pledge_id", gettext("페이지를 새로 열고 다시 시도하세요.")) from None
+
+
+@post("/rounds/{code:str}/pledges", opt={"audience": "buyer"}, include_in_schema=False)
+async def pledge_submit(
+    request: AnyRequest, code: FromPath[str], pool: Pool, user: User, gateway: Gateway
+) -> Response[Any]:
+    """Place a pledge, or change the one there is; by card, go on to save the card."""
+    me = signed_in(user)
+    form = await request.form()
+    funding: Funding = "card" if form.get("payment_method") == "card" and gateway is not None else "transfer"
+    try:
+        async with transaction(pool) as conn:
+            pledge_id = await _place_or_change(
+                conn, code, _read_pledge_id(form), _read_line(form), funding, me
+            )
+    except (InvalidPledge, CardNotPossible, RoundNotOpen, AlreadyPledged, IdReused, VersionConflict) as error:
+        return await _show_again(request, code, pool, me, form, error, card_allowed=gateway is not None)
+    if funding == "card":
+        return see_other(f"/rounds/{code}/pledges/{pledge_id}/card")
+    return see_other(f"/rounds/{code}", notice="pledge-placed")
+
+
+async def _place_or_change(
+    conn: asyncpg.Connection, code: str, pledge_id: UUID, line: LineInput, funding: Funding, me: CurrentUser
+) -> UUID:
+    buying_round = await get_round(conn, code, viewer=me.viewer)
+    existing = await find_pledge_in_round(conn, round_id=buying_round.id, buyer_id=me.organization_id)
+    if existing is None or existing.id != pledge_id:
+        placed = await place_pledge(
+            conn,
+            round_code=code,
+            pledge_id=pledge_id,
+            buyer=me.viewer,
+            person_id=me.person_id,
+            funding=funding,
+            lines=(line,),
+        )
+        return placed.id
+    if existing.funding == "card" and funding == "transfer":
+        await switch_to_transfer(conn, pledge=existing, buying_round=buying_round, actor=me.actor)
+    changed = await change_pledge(
+        conn,
+        pledge_id=existing.id,
+        buyer=me.viewer,
+        person_id=me.person_id,
+        version=existing.version + 1,
+        lines=(line,),
+    )
+    return changed.id
+
+
+async def _show_again(
+    request: AnyRequest,
+    code: str,
+    pool: asyncpg.Pool,
+    me: CurrentUser,
+    form: Any,
+    error: Exception,
+    *,
+    card_allowed: bool,
+) -> Response[str]:
+    """The page with what was typed and what is wrong with it."""
+    names = {"quantity_min", "quantity_max", "limit_unit_price_krw"}
+    field = error.pointer.rpartition("/")[2] if isinstance(error, InvalidPledge) else "form"
+    texts = {
+        RoundNotOpen: gettext("모집이 끝나 약정을 받을 수 없습니다."),
+        AlreadyPledged: gettext("이 회차에 이미 약정이 있습니다. 아래에서 바꾸세요."),
+        VersionConflict: gettext("그 사이 약정이 바뀌었습니다. 지금의 약정을 확인하고 다시 보내세요."),
+    }
+    errors = {field if field in names else "form": texts.get(type(error), str(error))}
+    values = {name: str(form.get(name, "")) for name in names}
+    async with transaction(pool) as conn:
+        buying_round = await get_round(conn, code, viewer=me.viewer)
+        context = await round_context(conn, buying_round, me)
+    status = 400 if isinstance(error, InvalidPledge | CardNotPossible) else 409
+    shown = context | {"errors": errors, "values": values, "card_allowed": card_allowed}
+    return page_response(request, "round.html", status_code=status, **shown)
+
+
+@post("/rounds/{code:str}/withdraw", opt={"audience": "buyer"}, include_in_schema=False)
+async def withdraw_submit(request: AnyRequest, code: FromPath[str], conn: Conn, user: User) -> Response[Any]:
+    """Withdraw a pledge; free until the deadline."""
+    me = signed_in(user)
+    pledge_id = _read_pledge_id(await request.form())
+    pledge = await get_pledge(conn, pledge_id, buyer_id=me.organization_id)
+    if pledge.state == "placed":
+        await change_pledge(
+            conn,
+            pledge_id=pledge_id,
+            buyer=me.viewer,
+            person_id=me.person_id,
+            version=pledge.version + 1,
+            lines=(),
+        )
+    return see_other(f"/rounds/{code}", notice="pledge-withdrawn")
+
+
+@get("/rounds/{code:str}/pledges/{pledge_id:uuid}/card", opt={"audience": "buyer"}, include_in_schema=False)
+async def card_page(
+    request: AnyRequest,
+    code: FromPath[str],
+    pledge_id: FromPath[UUID],
+    pool: Pool,
+    user: User,
+    gateway: Gateway,
+    config: Config,
+) -> Response[Any]:
+    """Save a card for the deposit: the only page that needs JavaScript, because card numbers never reach us."""
+    me = signed_in(user)
+    if gateway is None:
+        raise CardNotPossible(gettext("여기서는 카드를 받지 않습니다. 계좌이체를 고르세요."))
+    async with transaction(pool) as conn:
+        buying_round = await get_round(conn, code, viewer=me.viewer)
+        pledge = await get_pledge(conn, pledge_id, buyer_id=me.organization_id)
+        goods = await read_goods(conn, offer_id=buying_round.offer_id)
+    if pledge.round_id != buying_round.id:
+        raise PledgeNotFound(pledge_id)
+    hold_krw = deposit_ceiling_krw(buying_round, pledge.lines)
+    consent = (
+        f"마감({buying_round.closes_at.isoformat()})에 보증금 최대 {hold_krw:,}원을 승인하고, "
+        "성사되면 배정된 만큼만 결제하며 나머지는 풀어 주는 데 동의합니다."
+    )
+    card = await request_card(
+        pool,
+        gateway,
+        buying_round=buying_round,
+        pledge=pledge,
+        organization_code=me.organization_code,
+        consent_text=consent,
+    )
+    script = f"{config.stripe_api_base}/js/v3/" if config.stripe_api_base else "https://js.stripe.com/v3/"
+    return page_response(
+        request,
+        "pay_card.html",
+        section="rounds",
+        buying_round=shown_round(buying_round, goods),
+        pledge_id=str(pledge_id),
+        hold_krw=hold_krw,
+        stripe_js_url=script,
+        publishable_key=config.stripe_publishable_key,
+        client_secret=card.client_secret,
+        api_base=config.stripe_api_base,
+    )
+
+
+@post("/rounds/{code:str}/pledges/{pledge_id:uuid}/card", opt={"audience": "buyer"}, include_in_schema=False)
+async def card_submit(
+    code: FromPath[str], pledge_id: FromPath[UUID], pool: Pool, user: User, gateway: Gateway
+) -> Response[Any]:
+    """The browser says it is done; ask the provider how it went."""
+    me = signed_in(user)
+    if gateway is None:
+        raise GatewayUnavailable("cards are not set up here")
+    async with transaction(pool) as conn:
+        pledge = await get_pledge(conn, pledge_id, buyer_id=me.organization_id)
+    saved = await finish_card(pool, gateway, pledge=pledge, actor=me.actor)
+    notice = {"ready": "card-ready", "failed": "card-failed", "requested": "card-waiting"}[saved.state]
+    if saved.state == "ready":
+        return see_other(f"/rounds/{code}", notice=notice)
+    return see_other(f"/rounds/{code}/pledges/{pledge_id}/card", notice=notice)
+
+
+@post(
+    "/rounds/{code:str}/pledges/{pledge_id:uuid}/transfer", opt={"audience": "buyer"}, include_in_schema=False
+)
+async def transfer_submit(
+    code: FromPath[str], pledge_id: FromPath[UUID], conn: Conn, user: User
+) -> Response[Any]:
+    """Pay the deposit by transfer after all."""
+    me = signed_in(user)
+    pledge = await get_pledge(conn, pledge_id, buyer_id=me.organization_id)
+    buying_round = await get_round(conn, code, viewer=me.viewer)
+    await switch_to_transfer(conn, pledge=pledge, buying_round=buying_round, actor=me.actor)
+    return see_other(f"/rounds/{code}", notice="pledge-transfer")
+
+
+ROUND_PAGES = [
+    rounds_page,
+    round_page,
+    round_progress,
+    round_events,
+    pledge_submit,
+    withdraw_submit,
+    card_page,
+    card_submit,
+    transfer_submit,
+]

@@ -1,0 +1,180 @@
+"""What the pages of rounds show: a round with its goods, its progress, its pledges, as the templates want them."""
+
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from catalog.core.offer import PriceTier
+from group_buy.core.charge import deposit_krw
+from group_buy.core.round import Round
+from group_buy.reading import AuditLine, ChargeView, PledgeView
+from group_buy.rounds import Progress
+
+
+class RoundGoods(msgspec.Struct, frozen=True):
+    """What a round sells: the package version or product its offer is on, and who answers for it."""
+
+    kind: str
+    item_code: str
+    category: str
+    vendor_ko: str
+    vendor_en: str
+    vendor_code: str
+    warranty_months: int
+    included_ko: list[str]
+    included_en: list[str]
+    excluded_ko: list[str]
+    excluded_en: list[str]
+    terms_version: str
+
+
+async def read_goods(conn: asyncpg.Connection, *, offer_id: int) -> RoundGoods:
+    """Read what an offer sells, at the version it was made for."""
+    row = await conn.fetchrow(
+        """
+        SELECT CASE WHEN v.id IS NULL THEN 'product' ELSE 'package_model' END, coalesce(m.code, p.code),
+               coalesce(p.category, 'package_model'), o.name_ko, o.name_en, o.code,
+               coalesce(v.warranty_months, 0), coalesce(v.included_ko, '{}'), coalesce(v.included_en, '{}'),
+               coalesce(v.excluded_ko, '{}'), coalesce(v.excluded_en, '{}'), coalesce(v.version, 1)::text
+        FROM offers f
+        JOIN organizations o ON o.id = f.vendor_id
+        LEFT JOIN products p ON p.id = f.product_id
+        LEFT JOIN package_versions v ON v.id = f.package_version_id
+        LEFT JOIN package_models m ON m.id = v.package_model_id
+        WHERE f.id = $1
+        """,
+        offer_id,
+    )
+    assert row is not None, "a round is on an offer"
+    return RoundGoods(*row)
+
+
+def shown_round(buying_round: Round, goods: RoundGoods) -> dict[str, Any]:
+    """The template's `buying_round`: the frozen terms and the goods in one."""
+    shown: dict[str, Any] = {name: getattr(goods, name) for name in RoundGoods.__struct_fields__}
+    shown |= {name: getattr(buying_round, name) for name in Round.__struct_fields__}
+    shown |= {
+        "name_ko": buying_round.title_ko,
+        "name_en": buying_round.title_en,
+        "is_illustrative_price": buying_round.is_illustrative,
+        "funding_due_at": buying_round.funding_due_at or buying_round.closes_at + buying_round.funding_window,
+    }
+    return shown
+
+
+def meter_quantity(tiers: tuple[PriceTier, ...], progress: Progress) -> int:
+    """Units to show on the tier meter so that its price is the honest one: what would be served now.
+
+    Below the first tier it is what is wanted, but never so much that the meter would show a price nobody gets.
+    """
+    if progress.unit_price_krw is not None:
+        return progress.units_served
+    return min(progress.units_wanted, tiers[0].quantity_min - 1)
+
+
+def shown_progress(
+    buying_round: Round, progress: Progress, *, units_funded: int | None, now: datetime
+) -> dict[str, Any]:
+    """The template's `progress`; `units_funded` counts units whose money is confirmed (None = not shown)."""
+    return {
+        "quantity": buying_round.quantity
+        if buying_round.quantity is not None
+        else meter_quantity(buying_round.tiers, progress),
+        "quantity_funded": units_funded,
+        "member_count": progress.buyers,
+        "at": now,
+    }
+
+
+def shown_pledge(pledge: PledgeView, *, is_open: bool) -> dict[str, Any]:
+    """The template's `my_pledge` and the rows of "my pledges"."""
+    return {
+        "id": str(pledge.id),
+        "round_code": pledge.round_code,
+        "round_name_ko": pledge.title_ko,
+        "round_name_en": pledge.title_en,
+        "round_state": pledge.round_state,
+        "state": "withdrawn" if pledge.state == "withdrawn" else pledge.outcome or "placed",
+        "quantity_min": pledge.quantity_min,
+        "quantity_max": pledge.quantity_max,
+        "limit_unit_price_krw": pledge.limit_unit_price_krw,
+        "payment_method": pledge.funding,
+        "funding_state": pledge.funding_state,
+        "placed_at": pledge.placed_at,
+        "closes_at": pledge.closes_at,
+        "may_withdraw": is_open and pledge.state == "placed",
+        "needs_card": is_open
+        and pledge.state == "placed"
+        and pledge.funding == "card"
+        and pledge.card_state != "ready",
+        "allocation": pledge.allocation
+        and {**msgspec.structs.asdict(pledge.allocation), "order_state": None},
+    }
+
+
+def shown_charge(
+    charge: ChargeView, *, names: dict[int, tuple[str, str]], is_coordinator: bool
+) -> dict[str, Any]:
+    """One row of a table of charges; the amount is what was taken once it is known."""
+    taken = charge.capture_krw if charge.state == "captured" and charge.capture_krw else charge.amount_krw
+    name_ko, name_en = names.get(charge.buyer_id, ("", ""))
+    return {
+        "id": str(charge.id),
+        "organization_ko": name_ko,
+        "organization_en": name_en,
+        "kind": charge.purpose,
+        "method": charge.method,
+        "amount_krw": taken,
+        "state": charge.state,
+        "attempt_count": charge.attempt,
+        "last_error": charge.last_error
+        if charge.state in {"failed", "processing", "action_required"}
+        else None,
+        "due_at": charge.due_at if charge.method == "transfer" else None,
+        "invoice_number": charge.invoice_number,
+        "may_retry": charge.method == "card" and charge.state == "failed",
+        "may_confirm": is_coordinator and charge.method == "transfer" and charge.state == "due",
+    }
+
+
+def deposit_for_one_krw(buying_round: Round) -> int:
+    """The deposit on one unit at the first tier's price, in won."""
+    return deposit_krw(deposit_bp=buying_round.deposit_bp, supply_krw=buying_round.first_tier_price_krw)
+
+
+HIDDEN_EVENTS = frozenset({"charge.processing"})
+"""Steps of the machine that say nothing to a person."""
+
+
+def shown_event(line: AuditLine) -> dict[str, Any]:
+    """One line of a timeline: what happened and the figures that belong to it."""
+    data = line.data
+    notes = [
+        f"{data['unit_price_krw']:,}원 × {data['quantity']:,}" if "unit_price_krw" in data else "",
+        f"{data['amount_krw']:,}원" if "amount_krw" in data else "",
+        f"{data['received_krw']:,}원" if data.get("received_krw") else "",
+        str(data.get("reason", "")),
+    ]
+    note = ", ".join(part for part in notes if part)
+    return {
+        "at": line.at,
+        "code": line.kind.removeprefix("round.").replace(".", "_"),
+        "actor_ko": line.organization_ko or "자동",
+        "actor_en": line.organization_en or "automatic",
+        "note_ko": note,
+        "note_en": note.replace("원", " won"),
+    }
+
+
+async def read_now(conn: asyncpg.Connection) -> datetime:
+    """The database's clock."""
+    now: datetime = await conn.fetchval("SELECT clock_timestamp()")
+    return now
+
+
+async def organization_names(conn: asyncpg.Connection, ids: set[int]) -> dict[int, tuple[str, str]]:
+    """Names of organizations by id."""
+    rows = await conn.fetch("SELECT id, name_ko, name_en FROM organizations WHERE id = ANY ($1)", list(ids))
+    return {row["id"]: (row["name_ko"], row["name_en"]) for row in rows}
