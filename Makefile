@@ -1,0 +1,55 @@
+# Everything from a bare Python 3.11: each target makes what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8000
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-ci test-long check fmt bench lock screenshots
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+# The demo needs less than the tests do, so a newcomer waits for less; the marker files are dated by pip's end.
+$(VENV)/demo.installed: requirements/demo.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try: make demo PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.installed: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try: make test PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/demo.installed
+
+demo: $(VENV)/demo.installed ## run the market with demo data: http://127.0.0.1:8000 (PORT=…)
+	@exec $(BIN)/marketplace demo --port $(PORT)
+
+test: $(VENV)/dev.installed ## unit, property, flow and (where a browser is found) browser tests
+	$(BIN)/python -m pytest -m "not ci" $(PYTEST_ARGS)
+
+test-ci: $(VENV)/dev.installed ## the slow tests: kills, newcomers, whole walks
+	$(BIN)/python -m pytest -m ci $(PYTEST_ARGS)
+
+check: $(VENV)/dev.installed ## ruff, format, mypy --strict, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: $(VENV)/dev.installed ## format and mend what can be mended by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/dev.installed ## measured ratios against raw parts of the same run
+	$(BIN)/python -m tests.benchmarks
+
+screenshots: $(VENV)/dev.installed ## pictures of the pages into screenshots/ (needs a Chromium)
+	$(BIN)/python tests/browser/take_screenshots.py
+
+lock: ## pin the dependencies with hashes (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet --extra demo -o requirements/demo.txt pyproject.toml
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet --extra dev -o requirements/dev.txt pyproject.toml

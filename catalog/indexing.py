@@ -5,13 +5,12 @@ row is deleted only if its version is still the one that was read: a change in b
 per target holds a session lock on a connection of its own and calls `index_batch` until it answers 0.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import date
 
 import asyncpg
 import msgspec
 
-from catalog.core.package_model import NO_PRICES
 from catalog.projection import INDEX_OF_KIND, PROJECTIONS, DocumentKind
 from search_config.documents import IndexName, SearchDocument
 from search_config.engine import SearchEngine
@@ -57,7 +56,6 @@ async def index_batch(
     *,
     target: str,
     limit: int = 500,
-    reference_prices: Mapping[str, int] = NO_PRICES,
 ) -> int:
     """Bring up to `limit` due documents to the engine; return how many were looked at, 0 = none are due.
 
@@ -78,7 +76,7 @@ async def index_batch(
     for kind in PROJECTIONS:
         of_kind = [row for row in dirty if row.kind == kind]
         if of_kind:
-            await _index(conn, engine, target=target, rows=of_kind, reference_prices=reference_prices)
+            await _index(conn, engine, target=target, rows=of_kind)
     return len(dirty)
 
 
@@ -88,11 +86,10 @@ async def _index(
     *,
     target: str,
     rows: Sequence[DirtyRow],
-    reference_prices: Mapping[str, int],
 ) -> None:
     """Index rows of one kind; on failure try each half, down to the one document that is to blame."""
     try:
-        await _bring(conn, engine, rows=rows, reference_prices=reference_prices)
+        await _bring(conn, engine, rows=rows)
     except (SearchUnavailable, OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever a document breaks, the others must go on
@@ -101,7 +98,7 @@ async def _index(
             return
         middle = len(rows) // 2
         for half in (rows[:middle], rows[middle:]):
-            await _index(conn, engine, target=target, rows=half, reference_prices=reference_prices)
+            await _index(conn, engine, target=target, rows=half)
     else:
         await _acknowledge(conn, target=target, rows=rows)
 
@@ -111,12 +108,9 @@ async def _bring(
     engine: SearchEngine,
     *,
     rows: Sequence[DirtyRow],
-    reference_prices: Mapping[str, int],
 ) -> None:
     kind = rows[0].kind
-    documents = await PROJECTIONS[kind](
-        conn, ids=[row.doc_id for row in rows], reference_prices=reference_prices
-    )
+    documents = await PROJECTIONS[kind](conn, ids=[row.doc_id for row in rows])
     present = [
         msgspec.structs.replace(documents[row.doc_id], version=row.version)
         for row in rows
@@ -245,7 +239,6 @@ async def stream_documents(
     *,
     index: IndexName,
     batch_size: int = 500,
-    reference_prices: Mapping[str, int] = NO_PRICES,
 ) -> AsyncIterator[Sequence[SearchDocument]]:
     """Every document of an index, in batches, for `SearchEngine.rebuild`.
 
@@ -257,7 +250,7 @@ async def stream_documents(
             continue
         after = 0
         while ids := await _next_ids(conn, kind=kind, after=after, limit=batch_size):
-            documents = await project(conn, ids=ids, reference_prices=reference_prices)
+            documents = await project(conn, ids=ids)
             if documents:
                 yield [msgspec.structs.replace(found, version=version) for found in documents.values()]
             after = ids[-1]

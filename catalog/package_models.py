@@ -81,12 +81,12 @@ async def list_package_models_by_codes(
                     'code', p.code, 'name_ko', p.name_ko, 'name_en', p.name_en, 'model', p.model,
                     'category', p.category, 'subcategory', p.subcategory, 'verification', p.verification,
                     'maker', json_build_object('name', k.name, 'name_ko', k.name_ko, 'country', k.country),
-                    'reference_price_krw', (
+                    'reference_price_krw', coalesce((
                         SELECT min(o.list_unit_price_krw) FROM offers o
                         JOIN organizations s ON s.id = o.vendor_id AND s.state = 'active'
                         WHERE o.product_id = p.id AND o.state = 'published' AND o.audience = 'public'
                           AND (o.valid_until IS NULL OR o.valid_until >=
-                               (clock_timestamp() AT TIME ZONE 'Asia/Seoul')::date)),
+                               (clock_timestamp() AT TIME ZONE 'Asia/Seoul')::date)), f.unit_price_krw),
                     'origin', (
                         SELECT json_build_object(
                             'id', c.id, 'basis', c.basis, 'country', c.country,
@@ -99,6 +99,7 @@ async def list_package_models_by_codes(
                         WHERE c.product_id = p.id AND c.withdrawn_at IS NULL))
                 END) ORDER BY b.line_no) AS lines
             FROM bom_lines b JOIN products p ON p.id = b.product_id JOIN makers k ON k.id = p.maker_id
+            LEFT JOIN reference_prices f ON f.product_id = p.id
             WHERE b.package_version_id = n.id) bom ON true
         WHERE (m.state = 'published' AND v.state = 'active'
                AND (m.visibility = 'public' OR m.visibility = 'members' AND $2::bigint IS NOT NULL))

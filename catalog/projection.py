@@ -4,15 +4,15 @@ A document shows what everybody of its visibility may see: components and prices
 than the listing itself stay out. Who may see it is decided by `visibility` and `tenants`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import date
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import asyncpg
 import msgspec
 
 from catalog.core.origin import OriginClaim, ShareInterval, ShareLine, domestic_share
-from catalog.core.package_model import NO_PRICES, BomLine, package_share
+from catalog.core.package_model import BomLine, package_share
 from search_config.documents import (
     CatalogDocument,
     IndexName,
@@ -44,9 +44,7 @@ class _Product(msgspec.Struct, frozen=True):
     today: date
 
 
-async def project_package_models(
-    conn: asyncpg.Connection, *, ids: Sequence[int], reference_prices: Mapping[str, int] = NO_PRICES
-) -> Documents:
+async def project_package_models(conn: asyncpg.Connection, *, ids: Sequence[int]) -> Documents:
     """Documents of the published package models among `ids`, by row id; others are absent."""
     rows = await conn.fetch(
         """
@@ -75,12 +73,13 @@ async def project_package_models(
                            'verification', p.verification,
                            'maker', json_build_object('name', k.name, 'name_ko', k.name_ko,
                                                       'country', k.country),
-                           'reference_price_krw', (
+                           'reference_price_krw', coalesce((
                                SELECT min(o.list_unit_price_krw) FROM offers o
                                JOIN organizations s ON s.id = o.vendor_id AND s.state = 'active'
                                WHERE o.product_id = p.id AND o.state = 'published'
                                  AND o.audience = 'public'
                                  AND (o.valid_until IS NULL OR o.valid_until >= day.today)),
+                               f.unit_price_krw),
                            'origin', (
                                SELECT json_build_object(
                                    'id', c.id, 'basis', c.basis, 'country', c.country,
@@ -97,6 +96,7 @@ async def project_package_models(
             FROM bom_lines b
             JOIN products p ON p.id = b.product_id
             JOIN makers k ON k.id = p.maker_id
+            LEFT JOIN reference_prices f ON f.product_id = p.id
             CROSS JOIN LATERAL (SELECT p.state <> 'draft' AND (
                 p.visibility = 'public' OR p.visibility = 'members' AND m.visibility <> 'public'
                 OR p.vendor_id = m.vendor_id AND m.visibility = 'owner') AS is_shown) shown
@@ -124,16 +124,13 @@ async def project_package_models(
     documents: Documents = {}
     for row in rows:
         found = msgspec.json.decode(row[1], type=_Package)
-        share = package_share(found.lines, today=found.today, reference_prices=reference_prices)
+        share = package_share(found.lines, today=found.today)
         documents[row[0]] = _with_share(found.document, share)
     return documents
 
 
-async def project_products(
-    conn: asyncpg.Connection, *, ids: Sequence[int], reference_prices: Mapping[str, int] = NO_PRICES
-) -> Documents:
+async def project_products(conn: asyncpg.Connection, *, ids: Sequence[int]) -> Documents:
     """Documents of the published products among `ids`, by row id; others are absent."""
-    del reference_prices
     rows = await conn.fetch(
         """
         SELECT p.id, json_build_object('today', day.today, 'origin', claim.origin, 'document', json_build_object(
@@ -196,11 +193,8 @@ async def project_products(
     return documents
 
 
-async def project_service_centers(
-    conn: asyncpg.Connection, *, ids: Sequence[int], reference_prices: Mapping[str, int] = NO_PRICES
-) -> Documents:
+async def project_service_centers(conn: asyncpg.Connection, *, ids: Sequence[int]) -> Documents:
     """Documents of the sites among `ids` whose lister is active, by row id."""
-    del reference_prices
     rows = await conn.fetch(
         """
         SELECT c.id, json_build_object(
@@ -220,11 +214,8 @@ async def project_service_centers(
     return {row[0]: msgspec.json.decode(row[1], type=ServiceCenterDocument) for row in rows}
 
 
-async def project_vendors(
-    conn: asyncpg.Connection, *, ids: Sequence[int], reference_prices: Mapping[str, int] = NO_PRICES
-) -> Documents:
+async def project_vendors(conn: asyncpg.Connection, *, ids: Sequence[int]) -> Documents:
     """Documents of the active vendors among `ids`, by row id; counts are of public listings."""
-    del reference_prices
     rows = await conn.fetch(
         """
         SELECT v.id, json_build_object(
@@ -267,7 +258,11 @@ def _with_share(document: CatalogDocument, share: ShareInterval | None) -> Catal
     )
 
 
-Project: TypeAlias = Callable[..., Awaitable[Documents]]
+class Project(Protocol):
+    """Documents of the listings among `ids` that are to be found, by row id."""
+
+    def __call__(self, conn: asyncpg.Connection, *, ids: Sequence[int]) -> Awaitable[Documents]: ...
+
 
 PROJECTIONS: Mapping[DocumentKind, Project] = {
     "package_model": project_package_models,

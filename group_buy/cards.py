@@ -108,20 +108,26 @@ async def request_card(
 
 
 async def finish_card(
-    pool: asyncpg.Pool, gateway: PaymentGateway, *, pledge: Pledge, actor: Actor
+    pool: asyncpg.Pool,
+    gateway: PaymentGateway,
+    *,
+    actor: Actor,
+    pledge_id: UUID | None = None,
+    setup_ref: str | None = None,
 ) -> SavedMethod:
-    """Ask the provider how the saving of the newest requested card ended, and write it down.
+    """Ask the provider how the saving of a pledge's newest card, or of one setup, ended, and write it down.
 
-    The browser only says that it is done; what it says about the card is not believed.
+    The browser, or a webhook, only says that it is done; what it says about the card is not believed.
     """
     async with transaction(pool) as conn:
         row = await conn.fetchrow(
             """
-            SELECT id, setup_ref FROM payment_methods
-            WHERE pledge_id = $1 AND state = 'requested' AND setup_ref IS NOT NULL
+            SELECT id, pledge_id, setup_ref FROM payment_methods
+            WHERE (pledge_id = $1 OR setup_ref = $2) AND state = 'requested' AND setup_ref IS NOT NULL
             ORDER BY created_at DESC LIMIT 1
             """,
-            pledge.id,
+            pledge_id,
+            setup_ref,
         )
     if row is None:
         return SavedMethod(state="failed", reason="nothing_requested")
@@ -129,11 +135,12 @@ async def finish_card(
     if saved.state == "requested":
         return saved
     async with transaction(pool) as conn:
-        await conn.execute(
+        finished = await conn.fetchval(
             """
             UPDATE payment_methods SET state = $2, method_ref = $3, card_brand = $4, card_last4 = $5,
                 client_secret = NULL, ready_at = CASE WHEN $2 = 'ready' THEN clock_timestamp() END
             WHERE id = $1 AND state = 'requested'
+            RETURNING id
             """,
             row["id"],
             saved.state,
@@ -141,14 +148,15 @@ async def finish_card(
             saved.card_brand,
             saved.card_last4,
         )
-        await record_event(
-            conn,
-            kind=f"card.{saved.state}",
-            subject="pledge",
-            subject_id=str(pledge.id),
-            actor=actor,
-            card_last4=saved.card_last4,
-        )
+        if finished is not None:
+            await record_event(
+                conn,
+                kind=f"card.{saved.state}",
+                subject="pledge",
+                subject_id=str(row["pledge_id"]),
+                actor=actor,
+                card_last4=saved.card_last4,
+            )
     return saved
 
 

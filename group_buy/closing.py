@@ -75,8 +75,22 @@ async def begin_closing(
         return False
     buying_round = read_round(row)
     await record_event(conn, kind="round.closing", subject="round", subject_id=code, actor=actor, early=early)
+    await _notify_buyers(conn, buying_round, kind="round.closing")
     await _owe_holds(conn, buying_round)
     return True
+
+
+async def _notify_buyers(conn: asyncpg.Connection, buying_round: Round, *, kind: str) -> None:
+    """Put a message to every buyer with a pledge into the outbox."""
+    await conn.execute(
+        """
+        INSERT INTO notifications (organization_id, kind, data)
+        SELECT buyer_id, $2, jsonb_build_object('round', $3::text) FROM pledges WHERE round_id = $1
+        """,
+        buying_round.id,
+        kind,
+        buying_round.code,
+    )
 
 
 async def _owe_holds(conn: asyncpg.Connection, buying_round: Round) -> None:
@@ -145,6 +159,7 @@ async def clear_if_decided(conn: asyncpg.Connection, *, code: str) -> bool:
         await _release_round(conn, buying_round)
     else:
         await _write_clearing(conn, buying_round, outcome, confirmed)
+    await _notify_buyers(conn, buying_round, kind="round.decided")
     return True
 
 
@@ -271,3 +286,4 @@ async def cancel_round(
     buying_round = read_round(row)
     await move_round(conn, buying_round, to="canceled", actor=actor, reason=reason)
     await settle_outcomes(conn, buying_round)
+    await _notify_buyers(conn, buying_round, kind="round.canceled")

@@ -14,6 +14,15 @@ class GatewayUnavailable(Exception):
         self.reason = reason
 
 
+class GatewayRefused(Exception):
+    """The provider understood and refused: asking again changes nothing. `reason` is a stable code."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
 class WebhookRefused(Exception):
     """A webhook whose signature, age or shape is not right; nothing of it may be stored."""
 
@@ -107,6 +116,10 @@ class PaymentGateway(Protocol):
 
     async def release(self, *, provider_ref: str, finish_key: UUID) -> HoldResult:
         """Give the whole hold back. Already released = the same answer."""
+        ...
+
+    async def close(self) -> None:
+        """Close connections, in the loop that used them."""
         ...
 
     def read_webhook(self, *, body: bytes, signature: str) -> WebhookHint | None:

@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from group_buy.core.round import RoundState
 from group_buy.errors import InvoiceNotFound
 
 FUNDING_STATE = """
@@ -74,7 +75,7 @@ class PledgeView(msgspec.Struct, frozen=True):
     round_code: str
     title_ko: str
     title_en: str
-    round_state: str
+    round_state: RoundState
     closes_at: datetime
     decided_at: datetime | None
     funding_state: str

@@ -14,7 +14,7 @@ import msgspec
 from catalog.events import SYSTEM, Actor, record_event
 from group_buy.core.charge import CHARGE_TRANSITIONS, ChargeState
 from group_buy.errors import ChargeNotFound, ChargeStateConflict
-from group_buy.gateway import GatewayUnavailable, HoldRequest, HoldResult, PaymentGateway
+from group_buy.gateway import GatewayRefused, GatewayUnavailable, HoldRequest, HoldResult, PaymentGateway
 from group_buy.transactions import transaction
 
 LEASE: Final = timedelta(seconds=60)
@@ -60,10 +60,10 @@ async def settle_one(pool: asyncpg.Pool, gateway: PaymentGateway) -> bool:
         return False
     try:
         result = await _call_gateway(pool, gateway, work)
+    except GatewayRefused as error:
+        result = _refused(work, error)
     except GatewayUnavailable as error:
-        async with transaction(pool) as conn:
-            await put_off(conn, charge_id=work.charge_id, reason=error.reason)
-        return True
+        result = HoldResult(provider_ref="", state="processing", reason=error.reason)
     async with transaction(pool) as conn:
         await record_result(conn, charge_id=work.charge_id, attempt=work.attempt, result=result)
     return True
@@ -87,6 +87,14 @@ async def _call_gateway(pool: asyncpg.Pool, gateway: PaymentGateway, work: Charg
         if known.state != "processing":
             return known
     return await gateway.confirm_hold(work.hold_request, provider_ref=provider_ref)
+
+
+def _refused(work: ChargeWork, error: GatewayRefused) -> HoldResult:
+    """A refused creation holds nothing and has failed; a later step that is refused is left to be looked at."""
+    nothing_is_held = work.state != "authorized" and work.provider_ref is None
+    return HoldResult(
+        provider_ref="", state="failed" if nothing_is_held else "processing", reason=error.reason
+    )
 
 
 async def claim_charge(conn: asyncpg.Connection) -> ChargeWork | None:
@@ -148,7 +156,7 @@ async def _record_provider_ref(conn: asyncpg.Connection, work: ChargeWork, provi
     )
 
 
-async def put_off(conn: asyncpg.Connection, *, charge_id: UUID, reason: str) -> None:
+async def _put_off(conn: asyncpg.Connection, *, charge_id: UUID, reason: str) -> None:
     """Give a charge back unchanged, to be tried again after a growing delay (2 s, 4 s … 10 min)."""
     await conn.execute(
         """
@@ -178,7 +186,7 @@ async def record_result(
     state: ChargeState = row["state"]
     if result.state == "processing" or result.state not in CHARGE_TRANSITIONS[state]:
         if result.state in {state, "processing"}:
-            await put_off(conn, charge_id=charge_id, reason=result.reason or "not decided yet")
+            await _put_off(conn, charge_id=charge_id, reason=result.reason or "not decided yet")
         return False
     await conn.execute(
         """

@@ -54,6 +54,8 @@ def create_app(
             tasks = loops(pool, engine, gateway, lambda: connect(dsn)) if settings.worker_in_process else []
             async with running(tasks):
                 yield
+            if gateway is not None:
+                await gateway.close()
             await engine.close()
 
     app = Litestar(

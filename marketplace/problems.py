@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException, ValidationException
 import catalog.errors as catalog_errors
 import group_buy.errors as group_buy_errors
 import search_config.errors as search_errors
-from group_buy.gateway import GatewayUnavailable, WebhookRefused
+from group_buy.gateway import GatewayRefused, GatewayUnavailable, WebhookRefused
 from marketplace.accounts.sessions import SignInRefused, TooManyAttempts
 from marketplace.db import DatabaseUnavailable
 
@@ -36,6 +36,7 @@ PROBLEMS: Final[dict[type[Exception], int]] = {
     group_buy_errors.InvalidRound: 400,
     group_buy_errors.CardNotPossible: 400,
     GatewayUnavailable: 503,
+    GatewayRefused: 502,
     WebhookRefused: 400,
     SignInRefused: 401,
     TooManyAttempts: 429,

@@ -126,7 +126,7 @@ def loops(
         assert gateway is not None
         return await process_one_webhook(pool, gateway)
 
-    tasks = [
+    tasks: list[Awaitable[None]] = [
         run_loop("rounds", lambda: advance_rounds(pool), pause_seconds=ROUNDS_SECONDS),
         run_loop("index", lambda: _index_batch_forever(dsn_connect, engine), pause_seconds=INDEX_SECONDS),
         run_loop("seal", lambda: seal_batch(pool), pause_seconds=SEAL_SECONDS),

@@ -63,7 +63,7 @@ def parse_table(
     first_lines: dict[str, int] = {}
     for raw in table.rows:
         found = list(_row_errors_of_columns(shape, table, raw, definitions=definitions))
-        key = raw.cells.get(shape.key, "")
+        key = raw.cells.get(shape.key, "").lower()
         if key in first_lines:
             line = first_lines[key]
             wording = Wording(

@@ -49,7 +49,8 @@ LEVEL_LABELS: dict[int, tuple[str, str]] = {
 class BomProduct(Struct, frozen=True, kw_only=True):
     """A component as a bill of materials shows it.
 
-    `reference_price_krw` is the lowest open public list price for the product alone, None if unknown.
+    `reference_price_krw` is the lowest open public list price for the product alone, else the operator's
+    own figure for it; None if neither is known. It weighs shares; nobody need sell at it.
     """
 
     code: str
@@ -115,8 +116,7 @@ def package_share(
 ) -> ShareInterval | None:
     """Domestic share of a bill of materials; None where a component is hidden or its value unknown.
 
-    A component counts at its lowest public list price, else at `reference_prices` (product code → won),
-    which the operator of the market publishes.
+    A component counts at its reference price, else at the one in `reference_prices` (product code → won).
     """
     shares = []
     for line in lines:

@@ -64,21 +64,19 @@ async def check(
         importer.kind == "coordinator",
     )
     codes = {row["code"] for row in known}
+    # a product that was retired or hidden since may stay where it already is
+    kept = {
+        row.key: {part.product for part in row.current.row.components}
+        for row in rows
+        if row.current is not None and isinstance(row.current.row, PackageModelRow)
+    }
     expected = Wording("the code of a listed product", "등록된 제품의 코드")
     return [
         row_error(line, "components", product, expected)
         for line, model in models
-        # a product that was retired since may stay where it already is
         for product in dict.fromkeys(part.product for part in model.components)
-        if product not in codes and product not in _kept(rows, model.code)
+        if product not in codes and product not in kept.get(model.code, ())
     ]
-
-
-def _kept(rows: Sequence[StagedRow], code: str) -> set[str]:
-    for row in rows:
-        if row.key == code and row.current and isinstance(row.current.row, PackageModelRow):
-            return {part.product for part in row.current.row.components}
-    return set()
 
 
 async def count_missing(

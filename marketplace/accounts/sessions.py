@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import asyncpg
+import msgspec
 from litestar.connection import ASGIConnection
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 
@@ -40,12 +41,15 @@ def _sha256(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-async def count_attempt(conn: asyncpg.Connection, *, key: str) -> None:
-    """Count one try in the current window, shared by all processes.
+class Attempts(msgspec.Struct, frozen=True):
+    """Tries under one key in the current window, and when it ends."""
 
-    Raises:
-        TooManyAttempts
-    """
+    count: int
+    seconds_left: int
+
+
+async def count_attempt(conn: asyncpg.Connection, *, key: str) -> Attempts:
+    """Count one try, in a window that all processes share."""
     row = await conn.fetchrow(
         """
         INSERT INTO rate_limits (key, window_starts, attempts)
@@ -56,8 +60,15 @@ async def count_attempt(conn: asyncpg.Connection, *, key: str) -> None:
         key,
         SIGN_IN_WINDOW,
     )
-    if row is not None and row[0] > SIGN_IN_ATTEMPTS_MAX:
-        raise TooManyAttempts(max(1, row[1]))
+    assert row is not None, "an upsert answers with its row"
+    return Attempts(*row)
+
+
+def require_few_attempts(attempts: list[Attempts]) -> None:
+    """Raise TooManyAttempts if any key was tried too often; call it after the counting is committed."""
+    for tried in attempts:
+        if tried.count > SIGN_IN_ATTEMPTS_MAX:
+            raise TooManyAttempts(max(1, tried.seconds_left))
 
 
 async def sign_in(conn: asyncpg.Connection, *, email: str, password: str, lasts: timedelta) -> str:

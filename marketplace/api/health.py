@@ -5,6 +5,7 @@ from typing import Any
 
 from litestar import Response, get
 
+from group_buy.transactions import transaction
 from marketplace.db import pending_migrations
 from marketplace.deps import Engine, Pool
 
@@ -21,7 +22,7 @@ async def live() -> dict[str, str]:
 async def ready(pool: Pool, engine: Engine) -> Response[dict[str, Any]]:
     """Say whether requests can be served; a search engine that is down degrades, it does not unready."""
     try:
-        async with asyncio.timeout(ANSWER_SECONDS_MAX), pool.acquire() as conn:
+        async with asyncio.timeout(ANSWER_SECONDS_MAX), transaction(pool) as conn:
             missing = await pending_migrations(conn)
     except Exception as error:  # noqa: BLE001 - whatever it was, the answer is "not ready" with the reason
         return Response({"status": "unready", "reason": f"database: {type(error).__name__}"}, status_code=503)

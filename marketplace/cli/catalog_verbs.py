@@ -46,7 +46,11 @@ async def run_import(options: argparse.Namespace) -> int:
     except OSError as error:
         raise Refused(f"{path} cannot be read: {error.strerror}.") from error
     table = read_table(content, suffix=path.suffix.lower())
-    async with open_market(settings_of(options), seed=True) as market, market.connection() as conn, conn.transaction():
+    async with (
+        open_market(settings_of(options), seed=True) as market,
+        market.connection() as conn,
+        conn.transaction(),
+    ):
         viewer = await _viewer(conn, options.vendor)
         if options.dry_run:
             report = await check_import(conn, kind=options.kind, table=table, viewer=viewer)
@@ -60,8 +64,8 @@ async def run_import(options: argparse.Namespace) -> int:
         say(
             f"new {report.new}, changed {report.changed}, unchanged {report.unchanged}, missing {report.missing}"
         )
-        for error in report.errors:
-            say(f"line {error.line}, {error.column}: found {error.found!r}, expected {error.expected}")
+        for row in report.errors:
+            say(f"line {row.line}, {row.column}: found {row.found!r}, expected {row.expected}")
     return 0 if not report.errors or (report.is_applied and options.take_good_rows) else 1
 
 

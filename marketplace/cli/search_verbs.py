@@ -12,9 +12,9 @@ from marketplace.cli.market import (
     say,
     settings_of,
 )
-from search_config.settings import INDEX_NAMES
 from search_config.engine import SearchPage
 from search_config.query import Principal, SearchQuery
+from search_config.settings import INDEX_NAMES
 
 KINDS = ("package_model", "product")
 

@@ -154,7 +154,7 @@ async def serving(settings: Settings, market: Market, *, host: str, port: int) -
         await _wait_until_answering(host, port, task)
         yield
     finally:
-        server.stop()
+        server.stop()  # type: ignore[no-untyped-call] # granian leaves it without types
         with contextlib.suppress(TimeoutError, asyncio.CancelledError):
             await asyncio.wait_for(task, STOP_SECONDS_MAX)
 

@@ -2,19 +2,10 @@
 
 from typing import TYPE_CHECKING, Final
 
-from group_buy.gateway import GatewayUnavailable, HoldResult, SavedMethod
+from group_buy.gateway import GatewayRefused, GatewayUnavailable, HoldResult, SavedMethod
 
 if TYPE_CHECKING:
     import stripe
-
-
-class GatewayRefused(Exception):
-    """The provider understood and refused: asking again changes nothing. `reason` is a stable code."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason = reason
-        self.detail = detail
 
 
 class CardDeclined(GatewayRefused):

@@ -3,7 +3,9 @@
 import asyncpg
 import msgspec
 
-from group_buy.gateway import GatewayUnavailable, PaymentGateway, WebhookHint
+from catalog.events import SYSTEM
+from group_buy.cards import finish_card
+from group_buy.gateway import GatewayRefused, GatewayUnavailable, PaymentGateway, WebhookHint
 from group_buy.settling import find_charge_by_ref, record_result
 from group_buy.transactions import transaction
 
@@ -42,8 +44,10 @@ async def process_one_webhook(pool: asyncpg.Pool, gateway: PaymentGateway) -> bo
     if row is None:
         return False
     try:
+        if charge is None:
+            await finish_card(pool, gateway, setup_ref=row["object_ref"], actor=SYSTEM)
         result = None if charge is None else await gateway.read_hold(provider_ref=row["object_ref"])
-    except GatewayUnavailable as error:
+    except (GatewayUnavailable, GatewayRefused) as error:
         async with transaction(pool) as conn:
             await conn.execute(
                 "UPDATE webhook_events SET last_error = $2 WHERE id = $1", row["id"], error.reason

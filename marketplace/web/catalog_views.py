@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Literal
 
 import asyncpg
 import msgspec
@@ -14,6 +13,7 @@ from catalog.core.package_model import BomLine
 from catalog.core.product import Category, Spec, Verification
 from catalog.core.service_center import ServiceCenter, SiteRole, SiteStatus
 from catalog.service_centers import list_service_centers
+from marketplace.web.cards import ItemKind
 
 MAKERS_MAX = 20
 """Makers of one package whose sites are looked up; a longer bill of materials shows the first ones'."""
@@ -224,7 +224,16 @@ async def read_today(conn: asyncpg.Connection) -> date:
     return today
 
 
-ItemKind = Literal["package_model", "product"]
+async def read_reference_prices(conn: asyncpg.Connection, *, codes: Sequence[str]) -> dict[str, int]:
+    """The operator's figures for these products, in won: they weigh a share where nobody offers a part alone."""
+    rows = await conn.fetch(
+        """
+        SELECT p.code, f.unit_price_krw FROM reference_prices f JOIN products p ON p.id = f.product_id
+        WHERE p.code = ANY ($1::text[])
+        """,
+        list(codes),
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def item_path(kind: ItemKind, code: str) -> str:

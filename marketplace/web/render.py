@@ -12,24 +12,25 @@ from litestar.template.base import csrf_token
 from marketplace.accounts.access import CurrentUser
 from marketplace.deps import AnyRequest
 from marketplace.web.i18n import gettext, url
+from marketplace.web.labels import N_
 from marketplace.web.templates import create_environment
 
 NOTICES = {
-    "pledge-placed": "약정을 접수했습니다.",
-    "pledge-withdrawn": "약정을 철회했습니다.",
-    "pledge-transfer": "계좌이체로 바꾸었습니다.",
-    "card-ready": "카드를 등록했습니다. 마감 때 보증금만 승인합니다.",
-    "card-failed": "카드를 등록하지 못했습니다. 다른 카드를 쓰거나 계좌이체를 고르세요.",
-    "card-waiting": "카드사의 확인을 기다리고 있습니다. 잠시 뒤 다시 확인하세요.",
-    "funding-verified": "입금을 확인했습니다. 이제 이 약정이 집계됩니다.",
-    "charge-retried": "다시 시도합니다.",
-    "charge-received": "입금을 기록했습니다.",
-    "round-closing": "마감했습니다. 보증금을 확인한 뒤 성사 여부를 판정합니다.",
-    "round-canceled": "회차를 취소했습니다.",
-    "round-opened": "회차를 열었습니다.",
-    "signed-out": "로그아웃했습니다.",
-    "demand-saved": "요청을 남겼습니다.",
-    "import-applied": "파일을 반영했습니다.",
+    "pledge-placed": N_("약정을 접수했습니다."),
+    "pledge-withdrawn": N_("약정을 철회했습니다."),
+    "pledge-transfer": N_("계좌이체로 바꾸었습니다."),
+    "card-ready": N_("카드를 등록했습니다. 마감 때 보증금만 승인합니다."),
+    "card-failed": N_("카드를 등록하지 못했습니다. 다른 카드를 쓰거나 계좌이체를 고르세요."),
+    "card-waiting": N_("카드사의 확인을 기다리고 있습니다. 잠시 뒤 다시 확인하세요."),
+    "funding-verified": N_("입금을 확인했습니다. 이제 이 약정이 집계됩니다."),
+    "charge-retried": N_("다시 시도합니다."),
+    "charge-received": N_("입금을 기록했습니다."),
+    "round-closing": N_("마감했습니다. 보증금을 확인한 뒤 성사 여부를 판정합니다."),
+    "round-canceled": N_("회차를 취소했습니다."),
+    "round-opened": N_("회차를 열었습니다."),
+    "signed-out": N_("로그아웃했습니다."),
+    "demand-saved": N_("요청을 남겼습니다."),
+    "import-applied": N_("파일을 반영했습니다."),
 }
 """Sentences shown once on top of a page after something was done, by the code in `?notice=`."""
 

@@ -14,7 +14,13 @@ from catalog.vendors import get_vendor
 from marketplace.accounts.access import belongs_to, viewer_of
 from marketplace.deps import AnyRequest, Conn, User, signed_in
 from marketplace.web.cards import list_open_rounds_on, list_round_cards
-from marketplace.web.catalog_views import component_view, list_sites_of_makers, offer_view, read_today
+from marketplace.web.catalog_views import (
+    component_view,
+    list_sites_of_makers,
+    offer_view,
+    read_reference_prices,
+    read_today,
+)
 from marketplace.web.render import page_response, see_other
 from marketplace.wishes import wish_for_round
 
@@ -60,7 +66,12 @@ class VendorView(msgspec.Struct, frozen=True, kw_only=True):
 
 async def package_view(conn: asyncpg.Connection, package: PackageModel) -> PackageView:
     """The package with its domestic share as of today."""
-    share = package_share(package.version.lines, today=await read_today(conn))
+    parts = [line.product.code for line in package.version.lines if line.product]
+    share = package_share(
+        package.version.lines,
+        today=await read_today(conn),
+        reference_prices=await read_reference_prices(conn, codes=parts),
+    )
     own = {name: getattr(package, name) for name in ("code", "name_ko", "name_en", "package_type")}
     taken = {*own, "domestic_verified_bp", "domestic_claimed_bp"}
     of_version = {

@@ -86,7 +86,7 @@ async def round_context(
         pledges = await list_buyer_pledges(conn, buyer_id=user.organization_id, round_id=buying_round.id)
         mine = pledges[0] if pledges else None
     audit = await list_round_audit(conn, round_id=buying_round.id, code=buying_round.code)
-    result = None
+    result: dict[str, Any] | None = None
     if buying_round.decided_at is not None:
         outcome = "cleared" if buying_round.unit_price_krw is not None else "shortfall"
         result = {
@@ -159,7 +159,7 @@ async def round_events(code: FromPath[str], pool: Pool, user: User) -> ServerSen
             elif second % PING_EVERY == 0:
                 yield {"event": "ping", "data": ""}
             if state not in {"announced", "open", "fill_up", "closing"}:
-                yield {"event": "decided", "data": state}
+                yield {"event": "state", "data": state}
                 return
             await asyncio.sleep(STREAM_SECONDS)
 
@@ -343,7 +343,7 @@ async def card_submit(
         raise GatewayUnavailable("cards are not set up here")
     async with transaction(pool) as conn:
         pledge = await get_pledge(conn, pledge_id, buyer_id=me.organization_id)
-    saved = await finish_card(pool, gateway, pledge=pledge, actor=me.actor)
+    saved = await finish_card(pool, gateway, pledge_id=pledge.id, actor=me.actor)
     notice = {"ready": "card-ready", "failed": "card-failed", "requested": "card-waiting"}[saved.state]
     if saved.state == "ready":
         return see_other(f"/rounds/{code}", notice=notice)

@@ -9,6 +9,7 @@ from litestar import Response, get, post
 from litestar.datastructures import Cookie
 from litestar.response import Redirect
 
+from group_buy.transactions import transaction
 from marketplace.accounts.sessions import (
     SignInRefused,
     TooManyAttempts,
@@ -77,7 +78,7 @@ async def sign_in_submit(request: AnyRequest, conn: Conn, config: Config, pool: 
     lasts = timedelta(days=config.session_days)
     try:
         # Counted in a transaction of its own: a refused try must stay counted.
-        async with pool.acquire() as counting:
+        async with transaction(pool) as counting:
             await count_attempt(counting, key=f"sign-in:{email.strip().lower()}")
             await count_attempt(
                 counting, key=f"sign-in-from:{request.client.host if request.client else '?'}"

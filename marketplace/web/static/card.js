@@ -15,7 +15,7 @@ function ready() {
   const stripe = window.Stripe(key, apiBase ? { apiBase } : {});
   const card = stripe.elements().create("card", { hidePostalCode: true });
   card.mount("#card-element");
-  card.on?.("change", (event) => show(event.error?.message ?? ""));
+  card.on?.("change", (event) => show(event?.error?.message ?? ""));
   button.disabled = false;
   form.addEventListener("submit", (event) => {
     event.preventDefault();

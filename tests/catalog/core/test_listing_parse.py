@@ -47,11 +47,11 @@ def errors_of(table: Any) -> list[tuple[int, str, str, str]]:
 def test_an_unknown_column_names_the_allowed_ones() -> None:
     table = parsed("demands", {"id": "x", "colour": "red"})
     assert table.is_broken
-    assert errors_of(table)[0] == (
-        1, "colour", "colour",
+    allowed = (
         "one of id, factory, category, subcategory, quantity_min, quantity_max, ceiling_unit_price_krw, "
-        "needed_by, region, note",
-    )  # fmt: skip
+        "needed_by, region, note"
+    )
+    assert errors_of(table)[0] == (1, "colour", "colour", allowed)
 
 
 def test_each_missing_required_column_is_an_error_of_its_own() -> None:
@@ -229,3 +229,10 @@ def test_an_id_may_be_written_in_capitals() -> None:
         "demands", {"id": given_id, "category": "robot", "quantity_min": "1", "quantity_max": "2"}
     ).rows
     assert row.key == str(UUID(given_id))
+
+
+def test_an_id_in_capitals_and_in_small_letters_is_one_id() -> None:
+    row = {"id": str(UUID(int=10)), "category": "robot", "quantity_min": "1", "quantity_max": "2"}
+    table = parsed("demands", row, row | {"id": str(UUID(int=10)).upper()})
+    assert [found.line for found in table.rows] == [2]
+    assert [error.line for error in table.errors] == [3]

@@ -1,3 +1,4 @@
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -141,8 +142,5 @@ def test_converting_there_and_back_is_exact(number: int, data: st.DataObject) ->
 @settings(deadline=None, max_examples=300)
 def test_no_text_does_more_than_be_refused(text: str) -> None:
     for kind, unit in (("number", "kg"), ("range", "°C"), ("enum", None), ("boolean", None)):
-        try:
-            parse_spec_value(text, a_definition(kind, unit))
-        except UnreadableCell as refused:
-            assert refused.expected.en
-            assert refused.expected.ko
+        with suppress(UnreadableCell):
+            assert parse_spec_value(text, a_definition(kind, unit)).shown == text

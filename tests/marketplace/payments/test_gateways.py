@@ -24,7 +24,7 @@ from group_buy.gateway import (
 )
 from marketplace.payments.contract_calls import Fault
 from marketplace.payments.local_stripe import LocalStripe
-from marketplace.payments.stripe_answers import GatewayRefused
+from group_buy.gateway import GatewayRefused
 from marketplace.payments.stripe_gateway import StripeGateway
 
 # stripe 16.1 hands its form to httpx as `data=`, which httpx would rather be given as `content=`.
