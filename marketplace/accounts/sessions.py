@@ -17,7 +17,10 @@ from marketplace.settings import Settings
 
 SIGN_IN_WINDOW: Final = timedelta(minutes=5)
 SIGN_IN_ATTEMPTS_MAX: Final = 10
-"""Tries in a window for one address of mail or of the network; as PyPI's warehouse sets it."""
+"""Tries in a window for one person; as PyPI's warehouse sets it."""
+
+SIGN_IN_ATTEMPTS_FROM_HOST_MAX: Final = 50
+"""Tries in a window from one address of the network, where a whole factory may sit behind one."""
 
 
 class TooManyAttempts(Exception):
@@ -42,13 +45,14 @@ def _sha256(token: str) -> bytes:
 
 
 class Attempts(msgspec.Struct, frozen=True):
-    """Tries under one key in the current window, and when it ends."""
+    """Tries under one key in the current window, how many are allowed, and when it ends."""
 
     count: int
+    count_max: int
     seconds_left: int
 
 
-async def count_attempt(conn: asyncpg.Connection, *, key: str) -> Attempts:
+async def count_attempt(conn: asyncpg.Connection, *, key: str, count_max: int) -> Attempts:
     """Count one try, in a window that all processes share."""
     row = await conn.fetchrow(
         """
@@ -61,13 +65,13 @@ async def count_attempt(conn: asyncpg.Connection, *, key: str) -> Attempts:
         SIGN_IN_WINDOW,
     )
     assert row is not None, "an upsert answers with its row"
-    return Attempts(*row)
+    return Attempts(row[0], count_max, row[1])
 
 
 def require_few_attempts(attempts: list[Attempts]) -> None:
     """Raise TooManyAttempts if any key was tried too often; call it after the counting is committed."""
     for tried in attempts:
-        if tried.count > SIGN_IN_ATTEMPTS_MAX:
+        if tried.count > tried.count_max:
             raise TooManyAttempts(max(1, tried.seconds_left))
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from group_buy.gateway import (
+    GatewayRefused,
     GatewayUnavailable,
     HoldRequest,
     HoldResult,
@@ -23,7 +24,6 @@ from group_buy.gateway import (
 from marketplace.payments.stripe_answers import (
     CardDeclined,
     FailureReplayed,
-    GatewayRefused,
     declined_hold,
     hold_result,
     translated_failure,

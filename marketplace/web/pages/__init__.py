@@ -1,31 +1,36 @@
 """Every page of the site, gathered for the application."""
 
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Any
+from typing import Any, Final
 
-# While the modules are being written, one that is not there yet is left out.
-_MODULES = {
-    "home": ("HOME_PAGES",),
-    "search": ("SEARCH_PAGES",),
-    "products": ("PRODUCT_PAGES",),
-    "packages": ("PACKAGE_PAGES",),
-    "compare": ("COMPARE_PAGES",),
-    "service_centers": ("SERVICE_CENTER_PAGES",),
-    "vendor_imports": ("VENDOR_IMPORT_PAGES",),
-    "vendor_offers": ("VENDOR_OFFER_PAGES",),
-    "static_files": ("STATIC_FILES",),
-    "rounds": ("ROUND_PAGES",),
-    "my": ("MY_PAGES",),
-    "coordinator": ("COORDINATOR_PAGES",),
-}
+from marketplace.web.pages.compare import COMPARE_PAGES
+from marketplace.web.pages.coordinator import COORDINATOR_PAGES
+from marketplace.web.pages.home import HOME_PAGES
+from marketplace.web.pages.my import MY_PAGES
+from marketplace.web.pages.packages import PACKAGE_PAGES
+from marketplace.web.pages.products import PRODUCT_PAGES
+from marketplace.web.pages.rounds import ROUND_PAGES
+from marketplace.web.pages.search import SEARCH_PAGES
+from marketplace.web.pages.service_centers import SERVICE_CENTER_PAGES
+from marketplace.web.pages.sign_in import sign_in_demo, sign_in_page, sign_in_submit, sign_out_submit
+from marketplace.web.pages.static_files import STATIC_FILES
+from marketplace.web.pages.vendor_imports import VENDOR_IMPORT_PAGES
+from marketplace.web.pages.vendor_offers import VENDOR_OFFER_PAGES
 
-PAGE_HANDLERS: list[Any] = []
-for _name, _lists in _MODULES.items():
-    if find_spec(f"{__name__}.{_name}"):
-        _module = import_module(f"{__name__}.{_name}")
-        for _list in _lists:
-            PAGE_HANDLERS.extend(getattr(_module, _list))
-from marketplace.web.pages.sign_in import sign_in_demo, sign_in_page, sign_in_submit, sign_out_submit  # noqa: E402
-
-PAGE_HANDLERS += [sign_in_page, sign_in_submit, sign_in_demo, sign_out_submit]
+PAGE_HANDLERS: Final[list[Any]] = [
+    *HOME_PAGES,
+    *SEARCH_PAGES,
+    *PRODUCT_PAGES,
+    *PACKAGE_PAGES,
+    *COMPARE_PAGES,
+    *SERVICE_CENTER_PAGES,
+    *ROUND_PAGES,
+    *MY_PAGES,
+    *VENDOR_IMPORT_PAGES,
+    *VENDOR_OFFER_PAGES,
+    *COORDINATOR_PAGES,
+    sign_in_page,
+    sign_in_submit,
+    sign_in_demo,
+    sign_out_submit,
+    *STATIC_FILES,
+]

@@ -11,11 +11,14 @@ from litestar.response import Redirect
 
 from group_buy.transactions import transaction
 from marketplace.accounts.sessions import (
+    SIGN_IN_ATTEMPTS_FROM_HOST_MAX,
+    SIGN_IN_ATTEMPTS_MAX,
     SignInRefused,
     TooManyAttempts,
     cookie_name,
     count_attempt,
     open_session,
+    require_few_attempts,
     sign_in,
     sign_out,
 )
@@ -79,10 +82,16 @@ async def sign_in_submit(request: AnyRequest, conn: Conn, config: Config, pool: 
     try:
         # Counted in a transaction of its own: a refused try must stay counted.
         async with transaction(pool) as counting:
-            await count_attempt(counting, key=f"sign-in:{email.strip().lower()}")
-            await count_attempt(
-                counting, key=f"sign-in-from:{request.client.host if request.client else '?'}"
-            )
+            host = request.client.host if request.client else "?"
+            attempts = [
+                await count_attempt(
+                    counting, key=f"sign-in:{email.strip().lower()}", count_max=SIGN_IN_ATTEMPTS_MAX
+                ),
+                await count_attempt(
+                    counting, key=f"sign-in-from:{host}", count_max=SIGN_IN_ATTEMPTS_FROM_HOST_MAX
+                ),
+            ]
+        require_few_attempts(attempts)
         token = await sign_in(conn, email=email, password=password, lasts=lasts)
     except SignInRefused:
         errors = {"form": gettext("이메일이나 비밀번호가 맞지 않습니다.")}

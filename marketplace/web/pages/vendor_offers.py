@@ -1,7 +1,7 @@
 """A vendor's own price terms, whether a round runs on them, and the wish for one."""
 
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from litestar import Response, get, post
@@ -10,12 +10,13 @@ from litestar.params import FromPath
 from catalog.core.offer import PriceTier
 from catalog.errors import OfferNotFound
 from catalog.offers import get_offer, list_offers_of_vendor
+from group_buy.core.round import RoundState
 from group_buy.rounds import list_rounds
 from marketplace.deps import AnyRequest, Conn, User, signed_in
 from marketplace.web.render import page_response, see_other
 from marketplace.wishes import list_wished, wish_for_round
 
-RUNNING = ("announced", "open", "fill_up", "closing")
+RUNNING: Final[tuple[RoundState, ...]] = ("announced", "open", "fill_up", "closing")
 
 
 class OwnOfferView(msgspec.Struct, frozen=True, kw_only=True):
