@@ -224,18 +224,6 @@ async def read_today(conn: asyncpg.Connection) -> date:
     return today
 
 
-async def read_reference_prices(conn: asyncpg.Connection, *, codes: Sequence[str]) -> dict[str, int]:
-    """The operator's figures for these products, in won: they weigh a share where nobody offers a part alone."""
-    rows = await conn.fetch(
-        """
-        SELECT p.code, f.unit_price_krw FROM reference_prices f JOIN products p ON p.id = f.product_id
-        WHERE p.code = ANY ($1::text[])
-        """,
-        list(codes),
-    )
-    return {row[0]: row[1] for row in rows}
-
-
 def item_path(kind: ItemKind, code: str) -> str:
     """The page of a product or package, without the language."""
     return f"/packages/{code}" if kind == "package_model" else f"/products/{code}"
