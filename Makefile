@@ -29,7 +29,8 @@ demo: $(VENV)/demo.installed ## run the market with demo data: http://127.0.0.1:
 	@exec $(BIN)/marketplace demo --port $(PORT)
 
 test: $(VENV)/dev.installed ## unit, property, flow and (where a browser is found) browser tests
-	$(BIN)/python -m pytest -m "not ci" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not ci" --ignore tests/browser $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/browser $(PYTEST_ARGS) # apart: the browser's driver keeps an event loop of its own
 
 test-ci: $(VENV)/dev.installed ## the slow tests: kills, newcomers, whole walks
 	$(BIN)/python -m pytest -m ci $(PYTEST_ARGS)

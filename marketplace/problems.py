@@ -3,6 +3,7 @@
 import re
 from typing import Any, Final
 
+import asyncpg
 import msgspec
 import structlog
 from litestar import MediaType, Request, Response
@@ -48,6 +49,8 @@ PROBLEMS: Final[dict[type[Exception], int]] = {
 """Every error that a request may end in, with its status. `test_problems.py` proves the table complete."""
 
 RETRY_AFTER_SECONDS: Final = 5
+UNSTORABLE: Final = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
+"""PostgreSQL's text holds every character but NUL."""
 
 log = structlog.get_logger("marketplace.problems")
 
@@ -86,6 +89,8 @@ def describe(error: Exception) -> Problem:
         if "pointer" in members:
             members["errors"] = [{"pointer": members.pop("pointer"), "detail": str(error)}]
         return Problem(f"/problems/{name}", status, name.replace("-", " "), str(error), members)
+    if isinstance(error, UNSTORABLE):
+        return Problem("/problems/invalid-request", 400, "invalid request", "A NUL character cannot be stored.", {})
     if isinstance(error, ValidationException):
         return Problem(
             "/problems/invalid-request",
@@ -107,10 +112,15 @@ def describe(error: Exception) -> Problem:
 def _pointers(error: ValidationException) -> list[dict[str, str]]:
     extra = error.extra if isinstance(error.extra, list) else []
     return [
-        {"pointer": "/" + str(item.get("key", "")).replace(".", "/"), "detail": str(item.get("message", ""))}
+        {"pointer": _pointer(str(item.get("key", ""))), "detail": str(item.get("message", ""))}
         for item in extra
         if isinstance(item, dict)
     ]
+
+
+def _pointer(key: str) -> str:
+    """`lines[0].quantity_max` as an RFC 6901 pointer: `/lines/0/quantity_max`."""
+    return "/" + re.sub(r"\[(\d+)\]", r"/\1", key).replace(".", "/")
 
 
 def handle_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:

@@ -19,7 +19,7 @@ from marketplace.accounts.access import viewer_of
 from marketplace.deps import Conn, User
 from marketplace.web.catalog_views import read_today
 
-CountryCode = Annotated[str, QueryParameter(pattern="^[A-Z]{2}$")]
+CountryCode = Annotated[str | None, QueryParameter(pattern="^[A-Z]{2}$")]
 
 
 class PackageModelAnswer(msgspec.Struct, frozen=True):
@@ -61,7 +61,7 @@ async def read_offer(code: FromPath[str], conn: Conn, user: User) -> Offer:
 @get("/api/service-centers", opt={"audience": "anyone"}, tags=["catalog"])
 async def list_sites(
     conn: Conn,
-    country: FromQuery[CountryCode | None] = None,
+    country: FromQuery[CountryCode] = None,
     maker: FromQuery[str | None] = None,
     role: FromQuery[SiteRole | None] = None,
     status: FromQuery[SiteStatus | None] = None,

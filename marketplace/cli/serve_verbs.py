@@ -17,6 +17,7 @@ from marketplace.app import create_app
 from marketplace.cli.market import (
     Market,
     Refused,
+    catch_up,
     open_market,
     rebuild_outdated,
     say,
@@ -147,6 +148,8 @@ async def serving(settings: Settings, market: Market, *, host: str, port: int) -
     """
     engine = market.open_engine()
     await rebuild_outdated(market, engine)
+    if settings.is_demo:
+        await catch_up(market, engine)  # the first page a newcomer opens already finds everything
     app = create_app(settings, dsn=market.dsn, engine=engine, gateway=make_gateway(settings))
     server = Server(app, address=host, port=port, interface=Interfaces.ASGI, log_enabled=False)
     task = asyncio.create_task(server.serve())

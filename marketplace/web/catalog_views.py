@@ -218,6 +218,11 @@ async def list_sites_of_makers(conn: asyncpg.Connection, *, makers: Iterable[str
     ]
 
 
+def web_address(address: str | None) -> str | None:
+    """An address that a page may link to; anything but the web (`javascript:` and the like) is not linked."""
+    return address if address and address.lower().startswith(("https://", "http://")) else None
+
+
 async def read_today(conn: asyncpg.Connection) -> date:
     """The day in Korea by the database's clock."""
     today: date = await conn.fetchval("SELECT (clock_timestamp() AT TIME ZONE 'Asia/Seoul')::date")

@@ -155,7 +155,8 @@ def list_unknown(parameters: Sequence[tuple[str, str]], *, also: Sequence[str] =
 
 class _Reader:
     def __init__(self, parameters: Sequence[tuple[str, str]]) -> None:
-        self.parameters = parameters
+        # PostgreSQL has no text with NUL, and nothing that is listed holds one.
+        self.parameters = [(name, value.replace("\0", "")) for name, value in parameters]
         self.refused: list[tuple[str, str]] = []
 
     def all(self, name: str) -> list[str]:

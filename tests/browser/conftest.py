@@ -42,7 +42,9 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory, browser_type_launch_args: dict[str, Any]) -> Iterator[DemoProcess]:
+def demo(
+    tmp_path_factory: pytest.TempPathFactory, browser_type_launch_args: dict[str, Any]
+) -> Iterator[DemoProcess]:
     """One running demo for all browser tests; each test uses rounds or factories of its own."""
     folder: Path = tmp_path_factory.mktemp("demo") / "data"
     with DemoProcess(folder) as process:

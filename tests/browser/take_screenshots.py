@@ -8,8 +8,8 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from browser.conftest import FLAGS, find_browser  # noqa: E402
-from demo_process import DemoProcess  # noqa: E402
+from browser.conftest import FLAGS, find_browser
+from demo_process import DemoProcess
 
 OUT = Path("screenshots")
 WIDTHS = (1440, 390)
@@ -81,7 +81,7 @@ def main() -> None:
                 for name, page_path in chosen.items():
                     shoot(person, demo.url, page_path, name)
         browser.close()
-    print(f"{len(list(OUT.iterdir()))} pictures in {OUT}/")  # noqa: T201
+    print(f"{len(list(OUT.iterdir()))} pictures in {OUT}/")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -14,14 +13,16 @@ from litestar import Litestar
 
 from catalog.core.import_rows import read_table, write_csv
 from catalog.core.listing_rows import ImportKind
-from catalog.core.viewer import Viewer
+from catalog.core.viewer import OrganizationKind, Viewer
 from catalog.events import Actor
 from catalog.importing import apply_import
 from catalog.indexing import index_batch
 from catalog.reference_data import load_spec_definitions
 from group_buy.core.round import Round
 from group_buy.rounds import open_round
-from marketplace.accounts.people import add_organization, add_person
+from marketplace.accounts.access import Role
+from marketplace.accounts.passwords import hash_password
+from marketplace.accounts.people import add_organization
 from marketplace.app import create_app
 from marketplace.db import connect
 from marketplace.settings import Settings
@@ -97,13 +98,17 @@ class Market(msgspec.Struct, frozen=True):
 
     async def bring(self, kind: ImportKind, *rows: Cells) -> None:
         """Import rows with defaults for all that a test does not say, and bring the index up to date."""
+        await self.add(kind, *rows)
+        await self.index()
+
+    async def add(self, kind: ImportKind, *rows: Cells) -> None:
+        """Import rows with defaults; the index does not know of them yet."""
         cells = [{**DEFAULTS[kind], **row} for row in rows]
         columns = list(dict.fromkeys(name for row in cells for name in row))
         table = read_table(write_csv(columns, cells), suffix=".csv")
         async with self.conn.transaction():
             report = await apply_import(self.conn, kind=kind, table=table, viewer=self.coordinator)
         assert report.errors == ()
-        await self.index()
 
     async def index(self) -> None:
         while await index_batch(self.conn, self.engine, target="main"):
@@ -199,29 +204,34 @@ async def market(database: str, engine: EmbeddedEngine) -> AsyncIterator[Market]
 
 
 async def fill_market(conn: asyncpg.Connection, engine: EmbeddedEngine) -> Market:
-    people = (
-        ("alliance", "coordinator", frozenset({"operator"})),
-        ("alpha", "vendor", frozenset({"lister"})),
-        ("beta", "vendor", frozenset({"lister"})),
-        ("mill", "factory", frozenset({"buyer"})),
+    people: tuple[tuple[str, OrganizationKind, Role], ...] = (
+        ("alliance", "coordinator", "operator"),
+        ("alpha", "vendor", "lister"),
+        ("beta", "vendor", "lister"),
+        ("mill", "factory", "buyer"),
     )
     ids: dict[str, int] = {}
-    for code, kind, roles in people:
+    password_hash = await hash_password(PASSWORD)  # slow on purpose, so one for all
+    for code, kind, role in people:
         ids[code] = await add_organization(
             conn, code=code, kind=kind, name_ko=f"{code} 기업", name_en=f"{code} company"
         )
-        await add_person(
-            conn,
-            email=f"{code}@test.example",
-            name=f"person of {code}",
-            password=PASSWORD,
-            organization_id=ids[code],
-            roles=roles,
+        await conn.execute(
+            """
+            WITH person AS (
+                INSERT INTO people (email, name, password_hash) VALUES ($1, $2, $3) RETURNING id)
+            INSERT INTO memberships (person_id, organization_id, role) SELECT id, $4, $5 FROM person
+            """,
+            f"{code}@test.example",
+            f"person of {code}",
+            password_hash,
+            ids[code],
+            role,
         )
     await load_spec_definitions(conn)
     market = Market(conn, engine, Viewer(ids["alliance"], "coordinator"))
     robot = {"name_ko": "협동로봇 C10", "name_en": "Cobot C10", "model": "C10", "spec.payload": "10 kg"}
-    await market.bring(
+    await market.add(
         "products",
         {"code": "cobot-10", **robot, "spec.reach": "1300 mm"},
         {
@@ -244,7 +254,7 @@ async def fill_market(conn: asyncpg.Connection, engine: EmbeddedEngine) -> Marke
             "maker_country": "DE",
         },
     )
-    await market.bring(
+    await market.add(
         "package-models",
         {"code": "weld-cell", "name_ko": "용접 셀", "name_en": "Welding cell"},
         {
@@ -255,8 +265,8 @@ async def fill_market(conn: asyncpg.Connection, engine: EmbeddedEngine) -> Marke
             "warranty_months": "24",
         },
     )
-    await market.bring("offers", {"code": "weld-offer", "package_model": "weld-cell"})
-    await market.bring(
+    await market.add("offers", {"code": "weld-offer", "package_model": "weld-cell"})
+    await market.add(
         "service-centers",
         {"code": "acme-hanoi", "name_ko": "하노이 서비스센터", "name_en": "Hanoi service center"},
         {
@@ -270,9 +280,5 @@ async def fill_market(conn: asyncpg.Connection, engine: EmbeddedEngine) -> Marke
             "time_zone": "Europe/Rome",
         },
     )
+    await market.index()
     return market
-
-
-@pytest.fixture
-def new_id() -> UUID:
-    return uuid4()

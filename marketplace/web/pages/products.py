@@ -20,6 +20,7 @@ from marketplace.web.catalog_views import (
     origin_view,
     read_today,
     spec_view,
+    web_address,
 )
 from marketplace.web.render import page_response
 
@@ -51,10 +52,16 @@ def product_view(product: Product) -> ProductView:
     own = {
         name: getattr(product, name)
         for name in ProductView.__struct_fields__
-        if name not in {"maker_ko", "maker_en", "maker_country"}
+        if name not in {"maker_ko", "maker_en", "maker_country", "source_url"}
     }
     maker = product.maker
-    return ProductView(**own, maker_ko=maker.name_ko, maker_en=maker.name_en, maker_country=maker.country)
+    return ProductView(
+        **own,
+        maker_ko=maker.name_ko,
+        maker_en=maker.name_en,
+        maker_country=maker.country,
+        source_url=web_address(product.source_url),
+    )
 
 
 async def list_containing_packages(

@@ -1,5 +1,6 @@
 """The catalog as JSON: problems for what is not there, strict parameters, imports that are idempotent by id."""
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -39,7 +40,13 @@ async def test_a_package_model_comes_with_its_parts_offers_and_share(market: Any
 
 async def test_a_product_and_its_offers_are_read_in_base_units(market: Any, client: httpx.AsyncClient):
     await market.bring(
-        "offers", {"code": "robot-offer", "product": "cobot-10", "list_unit_price_krw": "30000000"}
+        "offers",
+        {
+            "code": "robot-offer",
+            "product": "cobot-10",
+            "list_unit_price_krw": "30000000",
+            "tiers": "2:29000000",
+        },
     )
     answer = (await client.get("/api/products/cobot-10")).json()
     specs = {spec["code"]: (spec["number"], spec["base_unit"]) for spec in answer["product"]["specs"]}
@@ -70,7 +77,7 @@ async def test_search_never_tells_who_else_may_see_a_listing(
 ):
     await market.conn.execute("UPDATE products SET visibility = 'owner' WHERE code = 'cobot-5'")
     await market.index()
-    assert (await client.get("/api/search?q=C5&kind=product&category=robot")).json()["total"] == 1
+    assert (await client.get("/api/search?q=C5&kind=product&category=robot")).json()["total"] == 0
     await sign_in_as(client, "alpha@test.example")
     hits = (await client.get("/api/search?kind=product&category=robot")).json()["hits"]
     assert sorted(hit["document"]["code"] for hit in hits) == ["cobot-10", "cobot-5"]
@@ -128,6 +135,18 @@ async def test_the_same_put_twice_is_one_import(market: Any, client: httpx.Async
     assert (await client.get(f"/api/imports/{import_id}")).json() == first.json()
     other = await put_file(client, path, BROKEN_FILE)
     assert (other.status_code, other.json()["type"]) == (409, "/problems/import-id-reused")
+    assert await market.conn.fetchval("SELECT count(*) FROM imports") == 1
+
+
+async def test_the_same_put_from_two_hands_at_once_is_one_import(
+    market: Any, client: httpx.AsyncClient, sign_in_as: Any
+):
+    await sign_in_as(client, "alpha@test.example")
+    path = f"/api/imports/{uuid4()}?kind=products&file_name=grippers.csv&mode=apply"
+    answers = await asyncio.gather(*(put_file(client, path, FILE) for _ in range(4)))
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert {answer.text for answer in answers} == {answers[0].text}
+    assert await market.conn.fetchval("SELECT count(*) FROM products WHERE code = 'grip-1'") == 1
     assert await market.conn.fetchval("SELECT count(*) FROM imports") == 1
 
 

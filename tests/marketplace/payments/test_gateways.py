@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from group_buy.gateway import (
+    GatewayRefused,
     GatewayUnavailable,
     HoldRequest,
     HoldResult,
@@ -24,7 +25,6 @@ from group_buy.gateway import (
 )
 from marketplace.payments.contract_calls import Fault
 from marketplace.payments.local_stripe import LocalStripe
-from group_buy.gateway import GatewayRefused
 from marketplace.payments.stripe_gateway import StripeGateway
 
 # stripe 16.1 hands its form to httpx as `data=`, which httpx would rather be given as `content=`.

@@ -75,26 +75,24 @@ BAD_ROW = {
 # -- reading -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", PAGES)
 async def test_pages_answer_in_both_languages_without_hangul_in_english(
-    market: Any, client: httpx.AsyncClient, path: str
+    market: Any, client: httpx.AsyncClient
 ):
-    korean, english = await client.get(path), await client.get(f"/en{path}")
-    wanted = 400 if "nonsense" in path else 200
-    assert (korean.status_code, english.status_code) == (wanted, wanted)
-    assert '<html lang="ko">' in korean.text
-    assert '<html lang="en">' in english.text
-    assert HANGUL.search(words_of(korean))
-    assert HANGUL.findall(words_of(english)) == []
+    for path in PAGES:
+        korean, english = await client.get(path), await client.get(f"/en{path}")
+        wanted = 400 if "nonsense" in path else 200
+        assert (path, korean.status_code, english.status_code) == (path, wanted, wanted)
+        assert '<html lang="ko">' in korean.text, path
+        assert '<html lang="en">' in english.text, path
+        assert HANGUL.search(words_of(korean)), path
+        assert HANGUL.findall(words_of(english)) == [], path
 
 
-@pytest.mark.parametrize("path", ["/products/unknown", "/packages/unknown", "/packages/cobot-10"])
-async def test_unknown_codes_are_a_page_that_says_not_found(
-    market: Any, client: httpx.AsyncClient, path: str
-):
-    page = await client.get(path)
-    assert page.status_code == 404
-    assert "찾는 화면이 없습니다" in page.text
+async def test_unknown_codes_are_a_page_that_says_not_found(market: Any, client: httpx.AsyncClient):
+    for path in ("/products/unknown", "/packages/unknown", "/packages/cobot-10"):
+        page = await client.get(path)
+        assert page.status_code == 404
+        assert "찾는 화면이 없습니다" in page.text
 
 
 async def test_the_front_page_shows_open_rounds_and_what_is_listed(market: Any, client: httpx.AsyncClient):
@@ -174,6 +172,16 @@ async def test_members_see_what_is_for_members_and_an_owner_its_drafts(
     assert (await client.get("/packages/load-cell")).status_code == 200
 
 
+async def test_a_source_is_linked_only_where_it_is_on_the_web(market: Any, client: httpx.AsyncClient):
+    for address, is_linked in (("https://maker.example/c10", True), ("javascript:alert(1)", False)):
+        await market.conn.execute(
+            "UPDATE products SET source_title = 'data sheet', source_url = $1 WHERE code = 'cobot-10'",
+            address,
+        )
+        page = await client.get("/products/cobot-10")
+        assert (f'href="{address}"' in page.text, "javascript:" in page.text) == (is_linked, False)
+
+
 async def test_styles_are_kept_for_ever_under_the_hash_of_their_content(app: Any, client: httpx.AsyncClient):
     page = await client.get("/search")
     address = re.search(r"/static/app\.css\?v=[0-9a-f]+", page.text)
@@ -204,9 +212,9 @@ async def test_each_condition_narrows_the_result_and_its_own_choices_stay_counte
     assert 'href="/en/search?kind=product&amp;category=controller"' in both.text, "a chip takes one value off"
 
 
-@pytest.mark.parametrize(
-    ("conditions", "codes"),
-    [
+async def test_conditions_find_exactly_what_meets_them(market: Any, client: httpx.AsyncClient):
+    await market.open_round("weld-round", "weld-offer")
+    for conditions, codes in (
         ("price_max=50,000,000", ["weld-cell"]),
         ("price_max=49999999", []),
         ("lead_time_max=60&kind=package_model", ["load-cell", "weld-cell"]),
@@ -216,26 +224,24 @@ async def test_each_condition_narrows_the_result_and_its_own_choices_stay_counte
         ("vendor_code=beta", []),
         ("level_to=3&level_from=1", ["load-cell", "weld-cell"]),
         ("open_round=1", ["weld-cell"]),
-    ],
-)
-async def test_conditions_find_exactly_what_meets_them(
-    market: Any, client: httpx.AsyncClient, conditions: str, codes: list[str]
-):
-    await market.open_round("weld-round", "weld-offer")
-    assert sorted(codes_in(await client.get(f"/search?{conditions}"))) == codes
+    ):
+        found = sorted(codes_in(await client.get(f"/search?{conditions}")))
+        assert (conditions, found) == (conditions, codes)
 
 
-@pytest.mark.parametrize(
-    "conditions",
-    ["category=rocket", "kind=other", "price_max=cheap", "sort=luck", "page=-1", "maker_country=korea"],
-)
-async def test_a_condition_without_sense_is_left_out_and_named(
-    market: Any, client: httpx.AsyncClient, conditions: str
-):
-    page = await client.get(f"/search?{conditions}")
-    assert page.status_code == 400
-    assert f"알 수 없는 조건은 빼고 찾았습니다: {conditions}" in page.text
-    assert len(codes_in(page)) == 5
+async def test_a_condition_without_sense_is_left_out_and_named(market: Any, client: httpx.AsyncClient):
+    for conditions in (
+        "category=rocket",
+        "kind=other",
+        "price_max=cheap",
+        "sort=luck",
+        "page=-1",
+        "maker_country=korea",
+    ):
+        page = await client.get(f"/search?{conditions}")
+        assert page.status_code == 400
+        assert f"알 수 없는 조건은 빼고 찾았습니다: {conditions}" in page.text
+        assert len(codes_in(page)) == 5
 
 
 async def test_pages_of_a_result_follow_each_other_without_gap_or_double(
@@ -314,7 +320,7 @@ async def test_a_comparison_keeps_order_and_says_what_it_left_out(market: Any, c
     await market.conn.execute("UPDATE products SET verification = 'name_only' WHERE code = 'plc-1'")
     ids = "&".join(f"id={code}" for code in ("load-cell", "weld-cell", "plc-1", "nothing"))
     page = await client.get(f"/en/compare?{ids}")
-    heads = re.findall(r'<th scope="col">.*?href="([^"]+)"', page.text, re.DOTALL)
+    heads = re.findall(r'<th scope="col">.*?<a href="([^"]+)"', page.text, re.DOTALL)
     assert heads == ["/en/packages/load-cell", "/en/packages/weld-cell"]
     assert "Controller P1: not compared, because only its name is confirmed." in page.text
     assert "Left out because not found: 1 item." in page.text
@@ -345,7 +351,7 @@ async def test_sites_are_named_by_what_they_do_and_filtered(market: Any, client:
     italy = await client.get("/en/service-centers?country=IT")
     assert re.findall(r'<li class="site[^"]*" id="([^"]+)"', italy.text) == ["acme-turin"]
     assert "acme-" not in (await client.get("/service-centers?role=repair")).text
-    assert (await client.get("/service-centers?role=barber&maker=%00x")).status_code in {200, 400}
+    assert (await client.get("/service-centers?role=barber&maker=%00x")).status_code == 200
 
 
 # -- vendors -------------------------------------------------------------------------------------------
@@ -375,7 +381,7 @@ async def test_a_dry_run_shows_every_error_and_writes_nothing(
     report = await client.get(sent.headers["location"])
     assert "목록.csv" in report.text
     assert "<code>rocket</code>" in report.text
-    assert report.text.count('<td class="num">3</td>') == 1
+    assert re.findall(r'<td class="num"[^>]*>(\d+)</td>', report.text) == ["3"]
     assert "/take-good-rows" in report.text
     assert "/apply" not in report.text
     english = await client.get(f"/en{sent.headers['location']}")
