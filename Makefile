@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ci test-long check fmt bench lock screenshots
+.PHONY: help demo test test-ci check fmt bench lock screenshots
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,7 +46,7 @@ fmt: $(VENV)/dev.installed ## format and mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/dev.installed ## measured ratios against raw parts of the same run
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python tests/benchmarks/__main__.py
 
 screenshots: $(VENV)/dev.installed ## pictures of the pages into screenshots/ (needs a Chromium)
 	$(BIN)/python tests/browser/take_screenshots.py

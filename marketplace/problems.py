@@ -90,7 +90,9 @@ def describe(error: Exception) -> Problem:
             members["errors"] = [{"pointer": members.pop("pointer"), "detail": str(error)}]
         return Problem(f"/problems/{name}", status, name.replace("-", " "), str(error), members)
     if isinstance(error, UNSTORABLE):
-        return Problem("/problems/invalid-request", 400, "invalid request", "A NUL character cannot be stored.", {})
+        return Problem(
+            "/problems/invalid-request", 400, "invalid request", "A NUL character cannot be stored.", {}
+        )
     if isinstance(error, ValidationException):
         return Problem(
             "/problems/invalid-request",

@@ -3,10 +3,10 @@
 import ast
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 from urllib.parse import unquote
 
 import asyncpg
@@ -40,9 +40,8 @@ GENERAL_PROBLEMS = {
 }
 """Problems that `marketplace.problems.describe` makes of errors that are not in the table."""
 
-VARIABLE = re.compile(
-    r"`((?:MARKETPLACE|STRIPE|MEILI|TEST|SFA)_[A-Z_]+|DATABASE_URL|LOG_LEVEL|REQUIRE_BROWSER)`"
-)
+VARIABLE = re.compile(r"`([A-Z]+_[A-Z_]+|CHROMIUM)`")
+READS_VARIABLE = re.compile(r'environ(?:\.get\(|\[)"([A-Z_]+)"')
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 PLACE = re.compile(r"`((?:marketplace|group_buy|catalog|search_config|tests|docs)/[\w./-]*)(::?(\w+))?`")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -205,7 +204,7 @@ def diagram(heading: str) -> set[tuple[str, str]]:
     return set(re.findall(r"^\s+(\S+) --> (\S+)$", section, flags=re.MULTILINE))
 
 
-def arrows(transitions: dict[str, frozenset[str]], first: str) -> set[tuple[str, str]]:
+def arrows(transitions: Mapping[Any, frozenset[Any]], first: str) -> set[tuple[str, str]]:
     steps = {(state, following) for state in transitions for following in transitions[state]}
     return (
         steps

@@ -4,10 +4,10 @@ import ast
 import importlib
 import re
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, TypeAlias, get_args
 
 import asyncpg
 import pytest
@@ -15,6 +15,8 @@ import pytest
 from group_buy.checks import INVARIANTS
 from group_buy.core.charge import CHARGE_TRANSITIONS, ChargeState
 from group_buy.core.round import ROUND_TRANSITIONS, RoundState
+
+Transitions: TypeAlias = Mapping[Any, frozenset[Any]]
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("marketplace", "group_buy", "catalog", "search_config")
@@ -275,7 +277,7 @@ async def checked_words(conn: asyncpg.Connection, constraint: str) -> set[str]:
     return set(re.findall(r"'([a-z_]+)'::text", definition))
 
 
-def reachable(transitions: dict[str, frozenset[str]], first: str) -> set[str]:
+def reachable(transitions: Transitions, first: str) -> set[str]:
     seen, waiting = {first}, [first]
     while waiting:
         for state in transitions[waiting.pop()] - seen:
@@ -284,11 +286,11 @@ def reachable(transitions: dict[str, frozenset[str]], first: str) -> set[str]:
     return seen
 
 
-def ends(transitions: dict[str, frozenset[str]]) -> set[str]:
+def ends(transitions: Transitions) -> set[str]:
     return {state for state, following in transitions.items() if not following}
 
 
-def require_closed(transitions: dict[str, frozenset[str]], states: Iterable[str]) -> None:
+def require_closed(transitions: Transitions, states: Iterable[str]) -> None:
     assert set(transitions) == set(states)
     assert frozenset().union(*transitions.values()) <= set(transitions)
 

@@ -81,7 +81,6 @@ async def run_demo(options: argparse.Namespace) -> int:
     port = options.port
     require_free_port(LOOPBACK, port)
     url = f"http://{LOOPBACK}:{port}"
-    set_up_logging("warning", to_people=True)
     stop = stop_event()
     from marketplace.payments.local_stripe import (  # noqa: PLC0415 - the extra [demo] is optional
         LocalStripe,
