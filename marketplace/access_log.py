@@ -6,6 +6,7 @@ import time
 from uuid import uuid4
 
 import structlog
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger("marketplace.access")
@@ -43,7 +44,7 @@ class AccessLog:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Time one request."""
-        if scope["type"] != "http":
+        if scope["type"] is ScopeType.WEBSOCKET or "method" not in scope:
             await self.app(scope, receive, send)
             return
         request_id = uuid4().hex[:16]
