@@ -168,9 +168,13 @@ def _pledge_of(line: PledgeLine) -> str:
 
 
 async def _count_undecided(conn: asyncpg.Connection, buying_round: Round) -> tuple[int, int, datetime]:
+    """Count cards still being asked and transfers not verified.
+
+    A card whose owner would have to confirm in person is decided: nobody is there at the close.
+    """
     row = await conn.fetchrow(
         f"""
-        SELECT count(*) FILTER (WHERE pledge.funding = 'card' AND c.state IN ('due', 'processing', 'action_required')),
+        SELECT count(*) FILTER (WHERE pledge.funding = 'card' AND c.state IN ('due', 'processing')),
                count(*) FILTER (WHERE pledge.funding = 'transfer' AND f.pledge_id IS NULL),
                clock_timestamp()
         FROM ({PLEDGE_ROW} WHERE p.round_id = $1 AND v.state = 'placed') pledge
