@@ -16,16 +16,18 @@ from group_buy.pledging import PLEDGE_ROW, ROUND_LOCK, read_pledge
 from group_buy.rounds import ROUND_COLUMNS, load_lines, move_round, read_round
 
 
-async def due_rounds(conn: asyncpg.Connection, *, limit: int = 20) -> list[str]:
-    """List codes of rounds that are past their deadline or waiting to be cleared."""
+async def due_rounds(conn: asyncpg.Connection) -> list[str]:
+    """List codes of all rounds that are past their deadline, then of those waiting to be cleared.
+
+    Without a limit: a round may wait for days, and must not keep another from being looked at.
+    """
     rows = await conn.fetch(
         """
         SELECT code FROM rounds
         WHERE state = 'closing' OR (state = ANY ($1) AND closes_at <= clock_timestamp())
-        ORDER BY closes_at LIMIT $2
+        ORDER BY state = 'closing', closes_at
         """,
         list(PLEDGING_STATES),
-        limit,
     )
     return [row["code"] for row in rows]
 

@@ -132,7 +132,7 @@ def handle_error(request: Request[Any, Any, Any], error: Exception) -> Response[
         log.error("request failed", path=request.url.path, problem=problem.type, exc_info=error)
     if _wants_page(request):
         return _page(request, problem)
-    headers = {}
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if problem.status in {429, 503}:
         headers["Retry-After"] = str(problem.members.get("retry_after_seconds", RETRY_AFTER_SECONDS))
     body = {

@@ -58,16 +58,27 @@ async def run_loop(name: str, batch: Batch, *, pause_seconds: float) -> None:
 
 
 async def advance_rounds(pool: asyncpg.Pool) -> int:
-    """Open, close and clear every round whose time has come; return how many moved. Each in its own transaction."""
+    """Open, close and clear every round whose time has come; return how many moved. Each in its own transaction.
+
+    Raises:
+        ExceptionGroup: what some rounds failed with, after all others were worked on.
+    """
     async with transaction(pool) as conn:
         moved = await open_due_rounds(conn)
     async with transaction(pool) as conn:
         codes = await due_rounds(conn)
+    failures: list[Exception] = []
     for code in codes:
-        async with transaction(pool) as conn:
-            moved += await begin_closing(conn, code=code)
-        async with transaction(pool) as conn:
-            moved += await clear_if_decided(conn, code=code)
+        try:
+            async with transaction(pool) as conn:
+                moved += await begin_closing(conn, code=code)
+            async with transaction(pool) as conn:
+                moved += await clear_if_decided(conn, code=code)
+        except Exception as error:  # noqa: BLE001 - raised below, once the other rounds had their turn
+            error.add_note(f"round {code}")
+            failures.append(error)
+    if failures:
+        raise ExceptionGroup("rounds failed", failures)
     return moved
 
 

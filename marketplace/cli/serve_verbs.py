@@ -49,17 +49,24 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 
 def make_gateway(settings: Settings) -> PaymentGateway | None:
-    """The card gateway of these settings; None where cards are not set up."""
+    """The card gateway of these settings; None where cards are not set up.
+
+    Raises:
+        Refused: keys of different modes, or an address that may not get them.
+    """
     if not settings.takes_cards:
         return None
     from marketplace.payments.stripe_gateway import StripeGateway  # noqa: PLC0415 - only where cards are taken
 
-    return StripeGateway(
-        settings.stripe_secret_key,
-        settings.stripe_publishable_key,
-        settings.stripe_webhook_secret,
-        settings.stripe_api_base or None,
-    )
+    try:
+        return StripeGateway(
+            settings.stripe_secret_key,
+            settings.stripe_publishable_key,
+            settings.stripe_webhook_secret,
+            settings.stripe_api_base or None,
+        )
+    except ValueError as error:
+        raise Refused(str(error)) from error
 
 
 def require_free_port(host: str, port: int) -> None:
