@@ -12,9 +12,10 @@ from search_config.embedded_schema import sort_name
 from search_config.embedded_text import TextCompiler
 from search_config.engine import Bounds, FacetCount, Notice, SearchHit, SearchPage
 from search_config.query import ParsedQuery, Principal, visibility_filter
-from search_config.rewriting import Slot, Understanding, understand
+from search_config.rewriting import Understanding, rewrite, understand
 from search_config.settings import IndexSettings
 from search_config.synonyms import Synonyms
+from search_config.vocabulary import Vocabulary
 
 
 class FoundText(msgspec.Struct, frozen=True):
@@ -23,6 +24,7 @@ class FoundText(msgspec.Struct, frozen=True):
     query: Query
     rewritten: str | None = None
     is_relaxed: bool = False
+    wider: Understanding | None = None
 
 
 class IndexSearch:
@@ -35,23 +37,24 @@ class IndexSearch:
         *,
         settings: IndexSettings,
         synonyms: Synonyms,
+        vocabulary: Vocabulary,
         principal: Principal,
     ) -> None:
         self.searcher = searcher
         self.schema = schema
         self.settings = settings
         self.synonyms = synonyms
-        self.text = TextCompiler(schema, settings)
+        self.vocabulary = vocabulary
+        self.text = TextCompiler(searcher, schema, settings)
         self.visible = self._filter(compile_filter(schema, visibility_filter(principal)))
 
     def run(self, query: ParsedQuery) -> SearchPage:
         """The page of a checked query."""
-        understanding = understand(query.text, self.synonyms, is_finished=query.is_finished)
-        found = FoundText(self._direct(query, understanding))
+        found = self._find_text(query)
         everything = self._condition(found.query, query, without=None)
         hits, total = self._hits(everything, query)
-        if total == 0 and understanding.slots and not self._count(found.query):
-            found = self._mend(understanding)
+        if total == 0 and found.wider and not self._count(found.query):
+            found = self._widen(found)
             everything = self._condition(found.query, query, without=None)
             hits, total = self._hits(everything, query)
         facets, bounds = self._facets(found.query, query, everything)
@@ -69,48 +72,47 @@ class IndexSearch:
             notices=notices,
         )
 
-    def _direct(self, query: ParsedQuery, understanding: Understanding) -> Query:
+    def _find_text(self, query: ParsedQuery) -> FoundText:
         """All documents without a text, none for a text without a word (`!!!`), else those with every word."""
         if not query.text:
-            return Query.all_query()
-        return self.text.query(understanding) if understanding.slots else Query.empty_query()
+            return FoundText(Query.all_query())
+        understanding = understand(
+            query.text,
+            self.synonyms,
+            self.vocabulary,
+            is_finished=query.is_finished,
+            is_literal=query.is_literal,
+        )
+        if not understanding.slots:
+            return FoundText(Query.empty_query())
+        settled = self._settle(understanding)
+        is_rewritten = settled.slots != understanding.slots
+        rewritten = rewrite(query.text, understanding, settled) if is_rewritten else None
+        return FoundText(self.text.query(settled), rewritten, wider=settled)
 
-    def _mend(self, understanding: Understanding) -> FoundText:
-        """Nothing has every word: try the other keyboard layout, then slips of a finger, then fewer words.
+    def _settle(self, understanding: Understanding) -> Understanding:
+        """Take a word for a slip only where nothing that this principal may see has it as written.
 
         Only visible documents decide, or a hidden document would change what others find.
         """
-        slots: list[Slot] = []
-        words: list[str] = []
-        for slot in understanding.slots:
-            retyped = self._retyped(slot)
-            slots.extend(retyped or (slot,))
-            words.append(slot.layout if retyped else slot.surface)
-        is_retyped = words != [slot.surface for slot in understanding.slots]
-        rewritten = " ".join(words) if is_retyped else None
-        mended = Understanding(tuple(slots), "".join(words), is_code=False)
-        needed = [query for slot in slots if not slot.is_optional and (query := self._findable(slot))]
-        given_up = sum(not slot.is_optional for slot in slots) - len(needed)
+        slots = tuple(
+            slot.corrected() if slot.corrections and not self._count(self.text.slot(slot)) else slot
+            for slot in understanding.slots
+        )
+        return understanding.settled(slots)
+
+    def _widen(self, found: FoundText) -> FoundText:
+        """Nothing has every word: give up words that nothing has, then ask for two thirds, then one third."""
+        if found.wider is None:
+            return found
+        slots = [slot for slot in found.wider.slots if not slot.is_optional]
+        needed = [query for slot in slots if self._count(query := self.text.slot(slot))]
         for slots_min in dict.fromkeys(math.ceil(len(needed) * share / 3) for share in (3, 2, 1)):
-            query = self.text.combine(mended, needed, slots_min=slots_min)
+            query = self.text.combine(found.wider, needed, slots_min=slots_min)
             if slots_min and self._count(query):
-                is_relaxed = bool(given_up) or slots_min < len(needed)
-                return FoundText(query, rewritten, is_relaxed)
+                is_relaxed = len(needed) < len(slots) or slots_min < len(needed)
+                return FoundText(query, found.rewritten, is_relaxed)
         return FoundText(Query.empty_query())
-
-    def _retyped(self, slot: Slot) -> tuple[Slot, ...]:
-        """Slots of the same keys in the other layout, when only they find something."""
-        if not slot.layout or slot.is_optional or self._count(self.text.slot(slot)):
-            return ()
-        slots = understand(slot.layout, self.synonyms).slots
-        return slots if all(self._count(self.text.slot(other)) for other in slots) else ()
-
-    def _findable(self, slot: Slot) -> Query | None:
-        query = self.text.slot(slot)
-        if self._count(query):
-            return query
-        near = self.text.fuzzy(slot)
-        return near if near is not None and self._count(near) else None
 
     def _filter(self, query: Query) -> Query:
         return Query.const_score_query(query, 0.0)

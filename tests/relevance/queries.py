@@ -53,7 +53,7 @@ def grade(wanted: Wanted, truth: Truth) -> int:
 
 def _grade_model(asked: str, model: str) -> int:
     said = squash_model(model)
-    return 3 if said.startswith(asked) else 1 if said and said[:6] == asked[:6] else 0
+    return 3 if said.startswith(asked) else 0
 
 
 def squash_model(text: str) -> str:
