@@ -18,6 +18,10 @@ from search_config.synonyms import Synonyms
 from search_config.vocabulary import Vocabulary
 
 
+FEW_HITS = 10
+"""A sentence that finds fewer is asked again with fewer of its words."""
+
+
 class FoundText(msgspec.Struct, frozen=True):
     """The text part of a search: what to look for, what was mistyped, whether words were given up."""
 
@@ -53,8 +57,9 @@ class IndexSearch:
         found = self._find_text(query)
         everything = self._condition(found.query, query, without=None)
         hits, total = self._hits(everything, query)
-        if total == 0 and found.wider and not self._count(found.query):
-            found = self._widen(found)
+        few = FEW_HITS if found.wider and found.wider.is_sentence else 1
+        if total < few and found.wider and self._count(found.query) < few:
+            found = self._widen(found, hits_min=few)
             everything = self._condition(found.query, query, without=None)
             hits, total = self._hits(everything, query)
         facets, bounds = self._facets(found.query, query, everything)
@@ -101,18 +106,21 @@ class IndexSearch:
         )
         return understanding.settled(slots)
 
-    def _widen(self, found: FoundText) -> FoundText:
-        """Nothing has every word: give up words that nothing has, then ask for two thirds, then one third."""
+    def _widen(self, found: FoundText, *, hits_min: int) -> FoundText:
+        """Nothing has every word: give up words that nothing has, then ask for two thirds, then one third.
+
+        A sentence also widens when few documents have every word.
+        """
         if found.wider is None:
             return found
         slots = [slot for slot in found.wider.slots if not slot.is_optional]
         needed = [query for slot in slots if self._count(query := self.text.slot(slot))]
         for slots_min in dict.fromkeys(math.ceil(len(needed) * share / 3) for share in (3, 2, 1)):
             query = self.text.combine(found.wider, needed, slots_min=slots_min)
-            if slots_min and self._count(query):
+            if slots_min and self._count(query) >= hits_min:
                 is_relaxed = len(needed) < len(slots) or slots_min < len(needed)
                 return FoundText(query, found.rewritten, is_relaxed)
-        return FoundText(Query.empty_query())
+        return self._widen(found, hits_min=1) if hits_min > 1 else FoundText(Query.empty_query())
 
     def _filter(self, query: Query) -> Query:
         return Query.const_score_query(query, 0.0)

@@ -65,14 +65,9 @@ class TextCompiler:
 
     def _heads(self, understanding: Understanding) -> list[Query]:
         """A bonus for being the thing asked for: in full words more than in the last word alone."""
-        heads = [head for head in understanding.heads if self.searcher.doc_freq("heads", head)]
-        last = understanding.slots[-1].alternatives if understanding.slots else ()
-        words = {alternative.head for alternative in last} if len(understanding.slots) > 1 else set()
-        full = [head for head in heads if head not in words]
-        short = [head for head in heads if head in words]
-        if not full:
-            full, short = short, []
-        scored = ((full, HEAD_SCORE), (short, SHORT_HEAD_SCORE))
+        full = [head for head in understanding.heads if self.searcher.doc_freq("heads", head)]
+        tails = [head for head in understanding.tails if self.searcher.doc_freq("heads", head)]
+        scored = ((full, HEAD_SCORE), (tails, SHORT_HEAD_SCORE if full else HEAD_SCORE))
         return [self._constant_any("heads", names, score) for names, score in scored if names]
 
     def _alternative(self, alternative: Alternative) -> Query | None:

@@ -92,7 +92,7 @@ class Reader(msgspec.Struct, frozen=True):
             yield from self._read_hangul(plain, is_open=is_open)
 
     def knows(self, word: str) -> bool:
-        return self.vocabulary.knows(word) or word in self.synonyms.words
+        return self.vocabulary.knows(word) or word in self.synonyms.words or word in GENERIC
 
     def _is_particle(self, word: str) -> bool:
         return len(word) == 1 or (word in PARTICLES and not self.knows(word))
@@ -101,7 +101,7 @@ class Reader(msgspec.Struct, frozen=True):
         word = plain.text
         if self.knows(word):
             yield self._known(plain, word)
-        elif stem := next(filter(self.knows, particle_stems(word)), None):
+        elif stem := self._stem(word):
             yield self._known(plain, stem)
         elif (stem := verb_stem(word)) and (self.knows(stem) or not is_open):
             yield msgspec.structs.replace(plain, text=stem, role="soft", is_known=self.knows(stem))
@@ -112,9 +112,17 @@ class Reader(msgspec.Struct, frozen=True):
         else:
             yield self._read_unknown(plain, is_open=is_open)
 
+    def _stem(self, word: str) -> str:
+        """The word without its particle when the rest is known, or at least begins a known word."""
+        stems = particle_stems(word)
+        found = next(filter(self.knows, stems), None)
+        return found or next(filter(self.vocabulary.begins, stems), "")
+
     def _known(self, plain: Piece, word: str) -> Piece:
         role: Role = "soft" if word in GENERIC else "word"
-        return msgspec.structs.replace(plain, text=word, role=role, is_known=True)
+        tool = word.removesuffix("기")
+        others = (tool,) if tool != word and len(tool) > 1 and self.knows(tool) else ()
+        return msgspec.structs.replace(plain, text=word, role=role, is_known=True, others=others)
 
     def _segments(self, word: str) -> tuple[str, ...]:
         for stem in (word, *particle_stems(word)):

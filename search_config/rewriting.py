@@ -24,6 +24,8 @@ WINDOW_MAX = 5
 SYNONYM_WEIGHT = 0.8
 COMPLETED_WEIGHT = 0.95
 HEAD_WORDS_MAX = 4
+COMPLETED_SYLLABLES_MIN = 4
+"""Syllables before a generic noun that are completed to a name: 온도를 조절하는 장치 is a 온도조절기."""
 
 
 class Alternative(msgspec.Struct, frozen=True):
@@ -54,23 +56,24 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
         return Slot(surface=self.correction, alternatives=self.corrections, is_optional=self.is_optional)
 
 
-class Understanding(msgspec.Struct, frozen=True):
+class Understanding(msgspec.Struct, frozen=True, kw_only=True):
     """A whole query: its slots, its squashed form, whether it may be one model number, what it asks for.
 
-    `heads` are squashed names of the thing asked for, the fullest first: a name that ends so is that thing.
+    `heads` are squashed names of the thing asked for, a name that ends so is that thing; `tails` are its last
+    word alone.
+    `is_sentence`: it holds words that say nothing about the thing, so not every word must be found.
     """
 
     slots: tuple[Slot, ...]
     squashed: str
     is_code: bool
     heads: tuple[str, ...] = ()
+    tails: tuple[str, ...] = ()
+    is_sentence: bool = False
 
     def settled(self, slots: tuple[Slot, ...]) -> "Understanding":
         """The same query with slots as an engine settled them."""
-        heads = [alternative.head for slot in slots[-1:] for alternative in slot.alternatives]
-        return msgspec.structs.replace(
-            self, slots=slots, heads=tuple(dict.fromkeys([*self.heads, *filter(None, heads)]))
-        )
+        return msgspec.structs.replace(self, slots=slots)
 
 
 def understand(
@@ -94,8 +97,16 @@ def understand(
         slots = [msgspec.structs.replace(slot, is_optional=False) for slot in slots]
     runs = split_runs(text)[:RUNS_MAX]
     is_code = len(runs) > 1 and all(run.kind == "latin" for run in runs)
-    heads = () if is_literal else compiler.heads(head_end)
-    return Understanding(tuple(slots), "".join(run.joined for run in runs), is_code, heads)
+    heads, tails = compiler.heads(head_end)
+    is_sentence = len(words) > 1 and (len(words) < len(runs) or any(piece.role == "soft" for piece in words))
+    return Understanding(
+        slots=tuple(slots),
+        squashed="".join(run.joined for run in runs),
+        is_code=is_code,
+        heads=heads,
+        tails=tails,
+        is_sentence=is_sentence,
+    )
 
 
 def rewrite(text: str, asked: Understanding, settled: Understanding) -> str:
@@ -141,21 +152,29 @@ class _SlotCompiler:
             position = end
         return slots
 
-    def heads(self, end: int) -> tuple[str, ...]:
-        """Names that the asked thing may end with, in the query's own words and in their synonyms."""
-        found: list[str] = []
-        every = self.pieces[:end]
+    def heads(self, end: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names that the asked thing may end with: in several words, and in the last word alone."""
+        every = [piece for piece in self.pieces[:end] if not piece.run.is_measure][-HEAD_WORDS_MAX:]
+        if not every:
+            return (), ()
+        full: list[str] = []
         for words in (every, [piece for piece in every if piece.role == "word"]):
-            tail = [_joined(piece) for piece in words[-HEAD_WORDS_MAX:]]
-            for start in range(len(tail)):
-                name = "".join([*tail[start:-1], fold_plural(tail[-1])])
-                others = () if self.reader.is_literal else self.reader.synonyms.of(name)
-                found += [name, *(_head(other) for other in others)]
-        last = every[-1] if every else None
-        if last is not None:
-            for other in last.others:
-                found += [_head(other), *(_head(more) for more in self.reader.synonyms.of(squash(other)))]
-        return tuple(dict.fromkeys(filter(None, found)))
+            tail = [_joined(piece) for piece in words]
+            for start in range(len(tail) - 1):
+                full += self._called("".join([*tail[start:-1], fold_plural(tail[-1])]))
+        last, before = every[-1], "".join(_joined(piece) for piece in every[:-1])
+        tails = self._called(fold_plural(_joined(last)))
+        for other in last.others:
+            full += self._called(before + squash(other)) if before else []
+            tails += self._called(squash(other))
+        if last.role == "soft" and len(before) >= COMPLETED_SYLLABLES_MIN:
+            for completed in self.reader.vocabulary.completions(keystrokes(before)):
+                full += self._called(completed)
+        return tuple(dict.fromkeys(filter(None, full))), tuple(dict.fromkeys(filter(None, tails)))
+
+    def _called(self, name: str) -> list[str]:
+        others = () if self.reader.is_literal else self.reader.synonyms.of(name)
+        return [name, *(_head(other) for other in others)]
 
     def _take(self, position: int) -> tuple[int, Slot]:
         for end in range(min(len(self.pieces), position + WINDOW_MAX), position, -1):

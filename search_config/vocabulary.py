@@ -44,6 +44,12 @@ class Vocabulary(msgspec.Struct, frozen=True):
     def knows(self, word: str) -> bool:
         return word in self.counts
 
+    def begins(self, word: str) -> bool:
+        """Whether a known Hangul word begins with this one: 창고 where only 창고관리시스템 is known."""
+        keys = keystrokes(word)
+        place = bisect.bisect_left(self.typed, (keys, ""))
+        return any(known.startswith(word) for _, known in self.typed[place : place + 3])
+
     def completions(self, keys: str) -> list[str]:
         """Hangul words that these keystrokes begin, the most frequent first."""
         return self._frequent(_starting(self.typed, keys), keys)
