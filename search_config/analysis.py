@@ -20,6 +20,7 @@ WORD_MARK = "="
 """Marks a whole Hangul word among the syllable pairs: `=센서`."""
 JOINED_MARK = "+"
 """Marks two neighboring words of a name, read as one: `+협동로봇`."""
+JOINED_WORDS_MAX = 3
 WORD_LENGTH_MAX = 64
 
 PREPOSITIONS = frozenset({"for", "with", "of", "to", "by", "from", "in", "on", "at", "that", "which"})
@@ -91,10 +92,12 @@ def _keep(character: str) -> str:
 
 def fold_text(text: str) -> str:
     """Clean, lower-case, without Latin accents, measures in base units (`0.75 kW` is `750w`)."""
-    folded = clean_text(text).lower()
-    if _FOREIGN.search(folded):
-        folded = "".join(_strip_accent(character) for character in folded)
-    return fold_measures(folded)
+    return fold_measures(strip_accents(clean_text(text).lower()))
+
+
+def strip_accents(text: str) -> str:
+    """Düsseldorf is dusseldorf; Hangul and other scripts stay."""
+    return "".join(map(_strip_accent, text)) if _FOREIGN.search(text) else text
 
 
 def _strip_accent(character: str) -> str:
@@ -129,8 +132,11 @@ def fold_plural(word: str) -> str:
 
 
 def squash(text: str) -> str:
-    """All runs without spaces or hyphens: the form in which names, model numbers and synonyms are equal."""
-    return "".join(run.joined for run in split_runs(text))
+    """Letters and digits alone: the form in which names, model numbers and synonyms are equal.
+
+    Measures stay as written here, because `SR12 184A` is a model number and no 184 ampere.
+    """
+    return "".join(character for character in strip_accents(clean_text(text).lower()) if character.isalnum())
 
 
 def pairs(word: str) -> tuple[str, ...]:
@@ -186,16 +192,19 @@ def phrase_tokens(text: str) -> tuple[str, ...]:
 
 
 def vocabulary_words(runs: Sequence[Run]) -> Iterator[str]:
-    """Words that the vocabulary learns from a public name: whole words, and two in a row as `+협동로봇`."""
-    before: Run | None = None
+    """Words that the vocabulary learns from a public name: whole words, and up to three in a row as `+협동로봇`."""
+    before: list[str] = []
     for run in runs:
-        is_word = run.kind == "hangul" or (run.joined.isalpha() and len(run.parts) == 1)
-        if is_word and len(run.text) > 1:
-            word = run.text if run.kind == "hangul" else fold_plural(run.text)
-            yield word[:WORD_LENGTH_MAX]
-            if before is not None and before.kind == run.kind == "hangul":
-                yield JOINED_MARK + (before.text + run.text)[:WORD_LENGTH_MAX]
-        before = run if is_word else None
+        if run.kind == "hangul":
+            if len(run.text) > 1:
+                yield run.text[:WORD_LENGTH_MAX]
+            before = [*before[-(JOINED_WORDS_MAX - 1) :], run.text]
+            for start in range(len(before) - 1):
+                yield JOINED_MARK + "".join(before[start:])[:WORD_LENGTH_MAX]
+        else:
+            before = []
+            if len(run.parts) == 1 and len(run.text) > 1 and run.text.isascii() and run.text.isalpha():
+                yield fold_plural(run.text)[:WORD_LENGTH_MAX]
 
 
 def code_tokens(runs: Sequence[Run]) -> set[str]:

@@ -12,6 +12,7 @@ from search_config.analysis import (
     code_tokens,
     head_tokens,
     split_runs,
+    squash,
     text_tokens,
     vocabulary_words,
 )
@@ -128,7 +129,9 @@ def _analyze_text(value: str, entry: Searchable) -> dict[str, Iterable[str]]:
     if entry.is_name or entry.is_label:
         analyzed["heads"] = head_tokens(runs)
     if entry.is_name or entry.is_code:
-        analyzed["exact"] = ["".join(run.joined for run in runs)] if runs else []
+        analyzed["exact"] = [whole] if (whole := squash(value)[:TERM_LENGTH_MAX]) else []
+    if entry.is_code and whole:
+        analyzed["codes"] = {*code_tokens(runs), whole}
     return analyzed
 
 

@@ -111,12 +111,16 @@ class IndexSearch:
 
         A sentence also widens when few documents have every word.
         """
-        if found.wider is None:
+        asked = found.wider
+        if asked is None:
             return found
-        slots = [slot for slot in found.wider.slots if not slot.is_optional]
-        needed = [query for slot in slots if self._count(query := self.text.slot(slot))]
+        slots = [slot for slot in asked.slots if not slot.is_optional]
+        head = asked.slots[asked.head_place]
+        findable = {slot: query for slot in slots if self._count(query := self.text.slot(slot))}
+        needed = list(findable.values())
+        kept = [findable[head]] if head in findable else []
         for slots_min in dict.fromkeys(math.ceil(len(needed) * share / 3) for share in (3, 2, 1)):
-            query = self.text.combine(found.wider, needed, slots_min=slots_min)
+            query = self.text.combine(asked, needed, slots_min=slots_min, kept=kept)
             if slots_min and self._count(query) >= hits_min:
                 is_relaxed = len(needed) < len(slots) or slots_min < len(needed)
                 return FoundText(query, found.rewritten, is_relaxed)

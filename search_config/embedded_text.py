@@ -6,6 +6,7 @@ word. Rule measured in the design notes: a sum over fields beats the best single
 """
 
 import re
+from collections.abc import Sequence
 
 from tantivy import Occur, Query, Schema, Searcher
 
@@ -39,13 +40,16 @@ class TextCompiler:
         needed = [self.slot(slot) for slot in understanding.slots if not slot.is_optional]
         return self.combine(understanding, needed, slots_min=len(needed))
 
-    def combine(self, understanding: Understanding, needed: list[Query], *, slots_min: int) -> Query:
-        """Documents that hold at least `slots_min` of the needed slots; what else fits raises the score."""
+    def combine(
+        self, understanding: Understanding, needed: list[Query], *, slots_min: int, kept: Sequence[Query] = ()
+    ) -> Query:
+        """Documents with at least `slots_min` of the needed slots and all that are `kept`; others raise the score."""
         if slots_min >= len(needed):
             found = all_of(needed)
         else:
             clauses = [(Occur.Should, query) for query in needed]
             found = Query.boolean_query(clauses, minimum_number_should_match=slots_min)
+            found = all_of([found, *(Query.const_score_query(query, 0.0) for query in kept)])
         if understanding.is_code:
             code = self._code(understanding.squashed)
             found = Query.boolean_query([(Occur.Should, found), (Occur.Should, code)])

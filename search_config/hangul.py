@@ -91,6 +91,7 @@ def initials(text: str) -> str:
 def particle_stems(word: str) -> list[str]:
     """The word without each ending that it may carry, two syllables or more: `센서를` gives `센서`."""
     stems = [word.removesuffix(particle) for particle in PARTICLES if word.endswith(particle)]
+    stems += [stem.removesuffix("용") for stem in stems if stem.endswith("용")]
     return [stem for stem in stems if len(stem) >= 2]
 
 

@@ -38,10 +38,13 @@ FILLERS = frozenset(
 """Words of a sentence that say nothing about the thing; skipped while others remain."""
 
 GENERIC = frozenset(
-    "장치 제품 기기 장비 기계 프로그램 솔루션 시스템 소프트웨어 설비 물건 종류 부품 모델 도구 device system software solution "
+    "공장 현장 회사 업체 라인 factory plant line shop 장치 제품 기기 장비 기계 프로그램 솔루션 시스템 소프트웨어 설비 물건 종류 부품 모델 도구 device system software solution "
     "machine product equipment tool unit program".split()
 )
 """Nouns that fit nearly everything: they rank, but only a query of nothing else must find them."""
+
+PLACE_PARTICLES = frozenset({"에서", "에서는", "에서도", "에게"})
+"""A word that carries one of these says where, not what."""
 
 Role = Literal["word", "soft", "filler", "preposition", "particle"]
 
@@ -102,7 +105,9 @@ class Reader(msgspec.Struct, frozen=True):
         if self.knows(word):
             yield self._known(plain, word)
         elif stem := self._stem(word):
-            yield self._known(plain, stem)
+            known = self._known(plain, stem)
+            is_place = word.removeprefix(stem) in PLACE_PARTICLES
+            yield msgspec.structs.replace(known, role="soft") if is_place else known
         elif (stem := verb_stem(word)) and (self.knows(stem) or not is_open):
             yield msgspec.structs.replace(plain, text=stem, role="soft", is_known=self.knows(stem))
         elif parts := self._segments(word):
@@ -209,6 +214,8 @@ class Reader(msgspec.Struct, frozen=True):
     def _read_unknown_latin(self, plain: Piece, word: str, *, is_open: bool) -> Iterator[Piece]:
         hangul = self._hangul_meant(word, is_open=is_open)
         completed = self.vocabulary.letter_completions(word) if len(word) >= COMPLETED_LETTERS_MIN else []
+        if is_open and len(word) == 1:
+            plain = msgspec.structs.replace(plain, role="soft")
         if hangul and not completed:
             yield self._slip(plain, hangul) or plain
         elif completed:

@@ -24,6 +24,7 @@ WINDOW_MAX = 5
 SYNONYM_WEIGHT = 0.8
 COMPLETED_WEIGHT = 0.95
 HEAD_WORDS_MAX = 4
+SQUASHED_MAX = 200
 COMPLETED_SYLLABLES_MIN = 4
 """Syllables before a generic noun that are completed to a name: 온도를 조절하는 장치 is a 온도조절기."""
 
@@ -61,7 +62,7 @@ class Understanding(msgspec.Struct, frozen=True, kw_only=True):
 
     `heads` are squashed names of the thing asked for, a name that ends so is that thing; `tails` are its last
     word alone.
-    `is_sentence`: it holds words that say nothing about the thing, so not every word must be found.
+    `head_place` is the slot of that thing. `is_sentence`: it holds words that say nothing about the thing, so not every word must be found.
     """
 
     slots: tuple[Slot, ...]
@@ -70,6 +71,7 @@ class Understanding(msgspec.Struct, frozen=True, kw_only=True):
     heads: tuple[str, ...] = ()
     tails: tuple[str, ...] = ()
     is_sentence: bool = False
+    head_place: int = 0
 
     def settled(self, slots: tuple[Slot, ...]) -> "Understanding":
         """The same query with slots as an engine settled them."""
@@ -101,11 +103,12 @@ def understand(
     is_sentence = len(words) > 1 and (len(words) < len(runs) or any(piece.role == "soft" for piece in words))
     return Understanding(
         slots=tuple(slots),
-        squashed="".join(run.joined for run in runs),
+        squashed=squash(text)[:SQUASHED_MAX],
         is_code=is_code,
         heads=heads,
         tails=tails,
         is_sentence=is_sentence,
+        head_place=compiler.head_place(head_end),
     )
 
 
@@ -142,6 +145,7 @@ class _SlotCompiler:
         self.reader = reader
         self.pieces = pieces
         self.is_finished = is_finished
+        self.ends: list[int] = []
 
     def slots(self) -> list[Slot]:
         slots: list[Slot] = []
@@ -149,8 +153,19 @@ class _SlotCompiler:
         while position < len(self.pieces):
             end, slot = self._take(position)
             slots.append(slot)
+            self.ends.append(end)
             position = end
         return slots
+
+    def head_place(self, end: int) -> int:
+        """The slot with the last required word before `end`, of those that are no measure."""
+        words = [
+            place
+            for place, piece in enumerate(self.pieces[:end])
+            if piece.role == "word" and not piece.run.is_measure
+        ]
+        last = words[-1] if words else max(end - 1, 0)
+        return next((number for number, slot_end in enumerate(self.ends) if slot_end > last), 0)
 
     def heads(self, end: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Names that the asked thing may end with: in several words, and in the last word alone."""

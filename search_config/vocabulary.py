@@ -5,7 +5,7 @@ ones); a reader builds this from them. Lookups cost microseconds: sorted lists a
 """
 
 import bisect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from rapidfuzz import process
@@ -24,7 +24,9 @@ SHARE_MIN = 0.15
 SLIP_KEYS_MIN = (5, 9)
 """Keystrokes from which one slip, and two slips, are mended in Hangul."""
 SLIP_LETTERS_MIN = (4, 8)
-NEAR_PREFIX, NEAR_SUFFIX = 2, 3
+NEAR_KEYS = (2, 3)
+NEAR_LETTERS = (1, 2)
+"""Keys that a word must share with a mistyped one at its beginning, or else at its end."""
 NEAR_READ_MAX = 600
 SEGMENTS_MAX = 4
 
@@ -65,8 +67,9 @@ class Vocabulary(msgspec.Struct, frozen=True):
     def nearest(self, word: str) -> list[str]:
         """Words one slip of the finger away, two for long words; none when the word is too short."""
         if word.isascii():
-            return self._near(word, self.letters, self.letters_backwards, SLIP_LETTERS_MIN)
-        return self._near(keystrokes(word), self.typed, self.typed_backwards, SLIP_KEYS_MIN)
+            return self._near(word, self.letters, self.letters_backwards, SLIP_LETTERS_MIN, NEAR_LETTERS)
+        keys = keystrokes(word)
+        return self._near(keys, self.typed, self.typed_backwards, SLIP_KEYS_MIN, NEAR_KEYS)
 
     def segments(self, word: str, *, known: Mapping[str, object] = {}) -> tuple[str, ...]:
         """The fewest known words that make up this one, each of two syllables or more; () if there are none."""
@@ -82,23 +85,29 @@ class Vocabulary(msgspec.Struct, frozen=True):
                 best = (piece, *rest)
         return best
 
-    def _frequent(self, entries: Iterable[Entry], asked: str) -> list[str]:
+    def _frequent(self, entries: list[Entry], asked: str) -> list[str]:
         scored: dict[str, int] = {}
         for form, word in entries:
             count = max(self.counts.get(word, 1), 1)
             scored[word] = max(scored.get(word, 0), count * 4 if form == asked else count)
         ordered = sorted(scored, key=lambda word: (-scored[word], len(word), word))
         floor = scored[ordered[0]] * SHARE_MIN if ordered else 0
-        return [word for word in ordered[:COMPLETIONS_MAX] if scored[word] >= floor]
+        whole = {word for form, word in entries if form == asked}
+        return [word for word in ordered[:COMPLETIONS_MAX] if scored[word] >= floor or word in whole]
 
     def _near(
-        self, form: str, forwards: list[Entry], backwards: list[Entry], lengths: tuple[int, int]
+        self,
+        form: str,
+        forwards: list[Entry],
+        backwards: list[Entry],
+        lengths: tuple[int, int],
+        shared: tuple[int, int],
     ) -> list[str]:
         slips = sum(len(form) >= least for least in lengths)
         if not slips:
             return []
-        near = dict(_starting(forwards, form[:NEAR_PREFIX], limit=NEAR_READ_MAX))
-        ends = _starting(backwards, form[::-1][:NEAR_SUFFIX], limit=NEAR_READ_MAX)
+        near = dict(_starting(forwards, form[: shared[0]], limit=NEAR_READ_MAX))
+        ends = _starting(backwards, form[::-1][: shared[1]], limit=NEAR_READ_MAX)
         near.update((other[::-1], word) for other, word in ends)
         fits = [other for other in near if abs(len(other) - len(form)) <= slips]
         found = process.extract(form, fits, scorer=OSA.distance, score_cutoff=slips, limit=20)

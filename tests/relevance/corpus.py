@@ -57,6 +57,7 @@ class Truth(msgspec.Struct, frozen=True):
     model: str = ""
     specs: dict[str, str] = {}
     industry: str = ""
+    thing: str = ""
 
 
 class Corpus(msgspec.Struct, frozen=True):
@@ -171,7 +172,15 @@ def _add_accessory(
     model = f"{maker.code}-X{leaf.series}-{number % 991:03}"
     _add_other(
         made,
-        Truth(f"d{number:06}", "accessory", leaf.family, (leaf.code,), maker.code, model=model),
+        Truth(
+            f"d{number:06}",
+            "accessory",
+            leaf.family,
+            (leaf.code,),
+            maker.code,
+            model=model,
+            thing=thing_en,
+        ),
         names=(f"{leaf.names_ko[0]}용 {thing_ko}", f"{thing_en} for {leaf.names_en[0]}"),
         summaries=(f"{leaf.names_ko[0]}에 쓰는 {thing_ko}입니다.", f"Fits every {leaf.names_en[0]}."),
         maker=maker,

@@ -21,6 +21,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     maker: str = ""
     role: str = "product"
     industry: str = ""
+    thing: str = ""
     spec: tuple[str, str] | None = None
     model: str = ""
 
@@ -48,7 +49,8 @@ def grade(wanted: Wanted, truth: Truth) -> int:
     if wanted.industry and wanted.industry != truth.industry:
         return 0
     is_property_met = wanted.spec is None or truth.specs.get(wanted.spec[0]) == wanted.spec[1]
-    return 3 if is_property_met and truth.role == wanted.role else 1
+    is_thing = not wanted.thing or wanted.thing == truth.thing
+    return 3 if is_property_met and is_thing and truth.role == wanted.role else 1
 
 
 def _grade_model(asked: str, model: str) -> int:
@@ -97,6 +99,7 @@ def _read_wanted(text: str) -> Wanted:
         maker=pairs.get("maker", ""),
         role=pairs.get("role", "product"),
         industry=pairs.get("industry", ""),
+        thing=pairs.get("thing", ""),
         spec=(code, value) if code else None,
     )
 
