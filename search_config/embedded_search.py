@@ -1,6 +1,7 @@
 """One search on an open tantivy index: find, mend, rank, count. Everything is seen through the principal."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from search_config.embedded_schema import sort_name
 from search_config.embedded_text import TextCompiler
 from search_config.engine import Bounds, FacetCount, Notice, SearchHit, SearchPage
 from search_config.query import ParsedQuery, Principal, visibility_filter
-from search_config.rewriting import Understanding, rewrite, understand
+from search_config.rewriting import Slot, Understanding, rewrite, understand
 from search_config.settings import IndexSettings
 from search_config.synonyms import Synonyms
 from search_config.vocabulary import Vocabulary
@@ -116,7 +117,7 @@ class IndexSearch:
             return found
         slots = [slot for slot in asked.slots if not slot.is_optional]
         head = asked.slots[asked.head_place]
-        findable = {slot: query for slot in slots if self._count(query := self.text.slot(slot))}
+        findable = self._findable(slots) or self._findable(asked.slots)
         needed = list(findable.values())
         kept = [findable[head]] if head in findable else []
         for slots_min in dict.fromkeys(math.ceil(len(needed) * share / 3) for share in (3, 2, 1)):
@@ -124,7 +125,12 @@ class IndexSearch:
             if slots_min and self._count(query) >= hits_min:
                 is_relaxed = len(needed) < len(slots) or slots_min < len(needed)
                 return FoundText(query, found.rewritten, is_relaxed)
-        return self._widen(found, hits_min=1) if hits_min > 1 else FoundText(Query.empty_query())
+        if hits_min > 1:
+            return self._widen(found, hits_min=1)
+        return FoundText(self.text.loose(asked), found.rewritten, is_relaxed=True)
+
+    def _findable(self, slots: Iterable[Slot]) -> dict[Slot, Query]:
+        return {slot: query for slot in slots if self._count(query := self.text.slot(slot))}
 
     def _filter(self, query: Query) -> Query:
         return Query.const_score_query(query, 0.0)

@@ -5,6 +5,7 @@ head noun: a robot for `로봇`, not a robot's gripper); then the sum over field
 word. Rule measured in the design notes: a sum over fields beats the best single field.
 """
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -66,6 +67,20 @@ class TextCompiler:
         if len(ways) == 1:
             return ways[0]
         return Query.disjunction_max_query(ways, tie_breaker=0.1) if ways else Query.empty_query()
+
+    def loose(self, understanding: Understanding) -> Query:
+        """The last resort: documents with half of the syllable pairs of one of the words."""
+        ways = []
+        for token_set in {slot.alternatives[0].tokens for slot in understanding.slots if slot.alternatives}:
+            found = [token for token in token_set if not token.isascii() and len(token) > 1]
+            if len(found) > 1:
+                clauses = [
+                    (Occur.Should, Query.boolean_query([(Occur.Should, self._term(name, token)) for name in self.tiers]))
+                    for token in found
+                ]
+                least = math.ceil(len(found) / 2)
+                ways.append(Query.boolean_query(clauses, minimum_number_should_match=least))
+        return Query.disjunction_max_query(ways) if ways else Query.empty_query()
 
     def _heads(self, understanding: Understanding) -> list[Query]:
         """A bonus for being the thing asked for: in full words more than in the last word alone."""

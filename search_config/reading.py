@@ -12,6 +12,7 @@ from search_config.analysis import PREPOSITIONS, Run, fold_plural, split_runs
 from search_config.hangul import (
     PARTICLES,
     compose,
+    initials,
     is_jamo,
     is_syllable,
     keystrokes,
@@ -31,7 +32,7 @@ FILLERS = frozenset(
     "찾고 찾는 찾습니다 찾아요 찾아줘 찾아주세요 찾기 있습니다 있는 있나요 있을까요 있어요 없는 추천 추천해 추천해주세요 주세요 "
     "해주세요 해줘 알려줘 알려주세요 필요 필요해요 필요합니다 필요한 싶어요 싶습니다 원해요 원합니다 구합니다 구해요 사고 "
     "위한 위해 위해서 대한 관련 관련된 맞는 쓰는 쓸 쓰기 사용하는 사용할 함께 같이 미리 바로 가장 매우 아주 좀 좋은 등 및 "
-    "또는 그리고 그런 이런 어떤 무슨 수 것 거 하는 되는 할 하기 해 주는 주 세워주는 재는 읽는 달린 달고 되어 된 쓸만한 "
+    "자동으로 안전하게 쉽게 빠르게 정확하게 저렴한 싼 여러 모든 각종 다양한 또는 그리고 그런 이런 어떤 무슨 수 것 거 하는 되는 할 하기 해 주는 주 세워주는 재는 읽는 달린 달고 되어 된 쓸만한 "
     "a an the and or is are be can could we i my our us need needs want wants looking find please recommend best good some any "
     "me which that use used using it do does".split()
 )
@@ -137,9 +138,10 @@ class Reader(msgspec.Struct, frozen=True):
 
     def _read_consonants(self, plain: Piece) -> Piece:
         """Initial consonants of a word; when there is no such word, Latin letters on the wrong layout."""
-        if found := self.vocabulary.by_initials(plain.text):
-            return msgspec.structs.replace(plain, others=tuple(found))
-        return self._slip(plain, self._letters_meant(plain.text)) or plain
+        found = self.vocabulary.by_initials(plain.text)
+        is_whole = any(initials(word) == plain.text for word in found)
+        slip = None if is_whole else self._slip(plain, self._letters_meant(plain.text))
+        return slip or msgspec.structs.replace(plain, others=tuple(found))
 
     def _read_unknown(self, plain: Piece, *, is_open: bool) -> Piece:
         word, keys = plain.text, keystrokes(plain.text)

@@ -7,6 +7,7 @@ has hits is never turned into another one.
 """
 
 import functools
+import itertools
 import re
 
 import msgspec
@@ -182,10 +183,16 @@ class _SlotCompiler:
         for other in last.others:
             full += self._called(before + squash(other)) if before else []
             tails += self._called(squash(other))
-        if last.role == "soft" and len(before) >= COMPLETED_SYLLABLES_MIN:
-            for completed in self.reader.vocabulary.completions(keystrokes(before)):
-                full += self._called(completed)
+        if last.role == "soft" and not self.reader.is_literal:
+            full += self._completed_names([_joined(piece) for piece in every[:-1]])
         return tuple(dict.fromkeys(filter(None, full))), tuple(dict.fromkeys(filter(None, tails)))
+
+    def _completed_names(self, words: list[str]) -> list[str]:
+        """Names that two of these words begin: 품질 데이터를 관리하는 … is a 품질관리시스템."""
+        joined = {first + last for first, last in itertools.combinations(words, 2)} | {"".join(words)}
+        long = sorted(word for word in joined if len(word) >= COMPLETED_SYLLABLES_MIN and not word.isascii())
+        found = (name for word in long for name in self.reader.vocabulary.completions(keystrokes(word)))
+        return [other for name in found for other in self._called(name)]
 
     def _called(self, name: str) -> list[str]:
         others = () if self.reader.is_literal else self.reader.synonyms.of(name)

@@ -19,6 +19,8 @@ PIECE_WORDS_MIN = 3
 """An ending or beginning of this many different words is a word of its own: 센서 of 근접센서, 온도센서, …"""
 COMPLETIONS_READ_MAX = 400
 COMPLETIONS_MAX = 4
+WHOLE_FACTOR = 20
+"""A word that is typed in full counts as this many that are only begun."""
 SHARE_MIN = 0.15
 """Rarer completions than this share of the most frequent one are left out."""
 SLIP_KEYS_MIN = (5, 9)
@@ -89,7 +91,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
         scored: dict[str, int] = {}
         for form, word in entries:
             count = max(self.counts.get(word, 1), 1)
-            scored[word] = max(scored.get(word, 0), count * 4 if form == asked else count)
+            scored[word] = max(scored.get(word, 0), count * WHOLE_FACTOR if form == asked else count)
         ordered = sorted(scored, key=lambda word: (-scored[word], len(word), word))
         floor = scored[ordered[0]] * SHARE_MIN if ordered else 0
         whole = {word for form, word in entries if form == asked}
