@@ -10,7 +10,7 @@ from tantivy import Order, Query, Schema, Searcher
 from search_config.documents import DOCUMENT_TYPES
 from search_config.embedded_filters import all_of, compile_filter, filter_name
 from search_config.embedded_schema import sort_name
-from search_config.embedded_text import TextCompiler
+from search_config.embedded_text import TextCompiler, TextQuery
 from search_config.engine import Bounds, FacetCount, Notice, SearchHit, SearchPage
 from search_config.query import ParsedQuery, Principal, visibility_filter
 from search_config.rewriting import Slot, Understanding, rewrite, understand
@@ -22,11 +22,14 @@ from search_config.vocabulary import Vocabulary
 FEW_HITS = 10
 """A sentence that finds fewer is asked again with fewer of its words."""
 
+EVERYTHING = TextQuery(Query.all_query(), Query.all_query())
+NOTHING = TextQuery(Query.empty_query(), Query.empty_query())
+
 
 class FoundText(msgspec.Struct, frozen=True):
     """The text part of a search: what to look for, what was mistyped, whether words were given up."""
 
-    query: Query
+    text: TextQuery
     rewritten: str | None = None
     is_relaxed: bool = False
     wider: Understanding | None = None
@@ -56,14 +59,12 @@ class IndexSearch:
     def run(self, query: ParsedQuery) -> SearchPage:
         """The page of a checked query."""
         found = self._find_text(query)
-        everything = self._condition(found.query, query, without=None)
-        hits, total = self._hits(everything, query)
+        hits, total = self._hits(self._condition(found.text.ranked, query), query)
         few = FEW_HITS if found.wider and found.wider.is_sentence else 1
-        if total < few and found.wider and self._count(found.query) < few:
+        if total < few and found.wider and self._count(found.text.matching) < few:
             found = self._widen(found, hits_min=few)
-            everything = self._condition(found.query, query, without=None)
-            hits, total = self._hits(everything, query)
-        facets, bounds = self._facets(found.query, query, everything)
+            hits, total = self._hits(self._condition(found.text.ranked, query), query)
+        facets, bounds = self._facets(found.text.matching, query)
         notices: tuple[Notice, ...] = (*query.notices, *(("relaxed",) if found.is_relaxed else ()))
         return SearchPage(
             hits=hits,
@@ -81,7 +82,7 @@ class IndexSearch:
     def _find_text(self, query: ParsedQuery) -> FoundText:
         """All documents without a text, none for a text without a word (`!!!`), else those with every word."""
         if not query.text:
-            return FoundText(Query.all_query())
+            return FoundText(EVERYTHING)
         understanding = understand(
             query.text,
             self.synonyms,
@@ -90,7 +91,7 @@ class IndexSearch:
             is_literal=query.is_literal,
         )
         if not understanding.slots:
-            return FoundText(Query.empty_query())
+            return FoundText(NOTHING)
         settled = self._settle(understanding)
         is_rewritten = settled.slots != understanding.slots
         rewritten = rewrite(query.text, understanding, settled) if is_rewritten else None
@@ -121,10 +122,10 @@ class IndexSearch:
         needed = list(findable.values())
         kept = [findable[head]] if head in findable else []
         for slots_min in dict.fromkeys(math.ceil(len(needed) * share / 3) for share in (3, 2, 1)):
-            query = self.text.combine(asked, needed, slots_min=slots_min, kept=kept)
-            if slots_min and self._count(query) >= hits_min:
+            text = self.text.combine(asked, needed, slots_min=slots_min, kept=kept)
+            if slots_min and self._count(text.matching) >= hits_min:
                 is_relaxed = len(needed) < len(slots) or slots_min < len(needed)
-                return FoundText(query, found.rewritten, is_relaxed)
+                return FoundText(text, found.rewritten, is_relaxed)
         if hits_min > 1:
             return self._widen(found, hits_min=1)
         return FoundText(self.text.loose(asked), found.rewritten, is_relaxed=True)
@@ -139,7 +140,7 @@ class IndexSearch:
         result = self.searcher.search(all_of([query, self.visible]), limit=1)
         return int(result.count)  # type: ignore[attr-defined]  # missing in the stub of tantivy 0.27
 
-    def _condition(self, text: Query, query: ParsedQuery, *, without: str | None) -> Query:
+    def _condition(self, text: Query, query: ParsedQuery, *, without: str | None = None) -> Query:
         wanted = compile_filter(self.schema, query.filter_without(without))
         return all_of([text, self.visible, self._filter(wanted)])
 
@@ -169,14 +170,14 @@ class IndexSearch:
         return tuple(hits), int(result.count)  # type: ignore[attr-defined]  # missing in the stub
 
     def _facets(
-        self, text: Query, query: ParsedQuery, everything: Query
+        self, text: Query, query: ParsedQuery
     ) -> tuple[dict[str, tuple[FacetCount, ...]], dict[str, Bounds]]:
         """Counts of every asked facet; a facet with a filter of its own is counted without it."""
         facets: dict[str, tuple[FacetCount, ...]] = {}
         bounds: dict[str, Bounds] = {}
         filtered = [field for field in query.facets if field in query.filters]
         free = [field for field in query.facets if field not in query.filters]
-        groups = [(everything, free)] if free else []
+        groups = [(self._condition(text, query), free)] if free else []
         groups += [(self._condition(text, query, without=field), [field]) for field in filtered]
         for condition, fields in groups:
             answer = self.searcher.aggregate(condition, self._aggregations(fields))

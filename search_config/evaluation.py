@@ -124,9 +124,7 @@ def _spec(fields: Mapping[str, Any]) -> SpecValue:
     text = _text(value)
     if found := _NUMBERS.fullmatch(text.strip()):
         ends = sorted(float(end) for end in found.groups() if end)
-        return SpecValue(
-            code=code, number=ends[0], number_max=ends[1] if len(ends) > 1 else None, unit=unit
-        )
+        return SpecValue(code=code, number=ends[0], number_max=ends[1] if len(ends) > 1 else None, unit=unit)
     return SpecValue(code=code, text=f"{text} {unit}" if unit else text)
 
 

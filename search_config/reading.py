@@ -44,6 +44,8 @@ GENERIC = frozenset(
 )
 """Nouns that fit nearly everything: they rank, but only a query of nothing else must find them."""
 
+VERB_MARKS = frozenset({"to", "that", "which"})
+"""What follows one of these is a verb: a sensor to measure pressure."""
 PLACE_PARTICLES = frozenset({"에서", "에서는", "에서도", "에게"})
 """A word that carries one of these says where, not what."""
 
@@ -79,7 +81,9 @@ class Reader(msgspec.Struct, frozen=True):
         for position, run in enumerate(runs):
             is_open = position + 1 == len(runs) and not is_finished
             before = runs[position - 1] if position else None
-            pieces.extend(self._read_run(run, before, is_open=is_open))
+            found = self._read_run(run, before, is_open=is_open)
+            is_verb = before is not None and before.text in VERB_MARKS and not self.is_literal
+            pieces.extend(msgspec.structs.replace(p, role="soft") if is_verb else p for p in found)
         return pieces
 
     def _read_run(self, run: Run, before: Run | None, *, is_open: bool) -> Iterator[Piece]:

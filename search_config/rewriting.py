@@ -233,7 +233,6 @@ class _SlotCompiler:
         if not is_open or last.is_known or first.run.kind != "hangul" or last.run.kind != "hangul":
             return ()
 
-
         return tuple(self.reader.vocabulary.completions(keystrokes(first.text + last.text)))
 
     def _phrase(self, window: list[Piece], others: tuple[str, ...]) -> Slot:
@@ -257,7 +256,9 @@ class _SlotCompiler:
         )
 
     def _joined_codes(self, window: list[Piece]) -> list[Alternative]:
-        codes = [piece.run.joined for piece in window if piece.run.kind == "latin" and len(piece.run.parts) > 1]
+        codes = [
+            piece.run.joined for piece in window if piece.run.kind == "latin" and len(piece.run.parts) > 1
+        ]
         return [Alternative((code,), 1.0, code) for code in codes if len(window) == 1]
 
     def _code_prefix(self, window: list[Piece]) -> str:

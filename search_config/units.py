@@ -42,9 +42,7 @@ def load_units() -> UnitTable:
             factors[name] = (base, float(factor or 1))
     unit = _unit_pattern(factors)
     measure = re.compile(rf"{_BEFORE}±?\s?({_NUMBER})[ \-]?{unit}")
-    span = re.compile(
-        rf"(?<![0-9a-z가-힣._/+])(-?{_NUMBER})(?:\s?{unit})?{_DASH}(\+?-?{_NUMBER})[ ]?{unit}"
-    )
+    span = re.compile(rf"(?<![0-9a-z가-힣._/+])(-?{_NUMBER})(?:\s?{unit})?{_DASH}(\+?-?{_NUMBER})[ ]?{unit}")
     return UnitTable(factors, tuple(bases), measure, span)
 
 

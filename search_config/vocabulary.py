@@ -133,7 +133,7 @@ def build_vocabulary(words: Mapping[str, int], synonyms: Synonyms) -> Vocabulary
     counts.update(whole)
     for piece, count in _pieces(whole).items():
         counts[piece] = max(counts.get(piece, 0), count)
-    for word in synonyms.words:
+    for word in (*synonyms.words, *synonyms.parts):
         counts.setdefault(word, 0)
     hangul = [word for word in counts if len(word) > 1 and all(map(is_syllable, word))]
     typed = sorted((keystrokes(word), word) for word in hangul)

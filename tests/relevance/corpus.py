@@ -123,7 +123,9 @@ def _add_product(
     other = chance.choice(leaves)
     with_ko = chance.choice(("와 함께 씁니다", " 연동을 지원합니다", "에 연결할 수 있습니다"))
     summary_ko = f"{maker.name_ko}의 {chance.choice(leaf.names_ko)}. {other.names_ko[0]}{with_ko}."
-    summary_en = f"{chance.choice(leaf.names_en).capitalize()} for factories. Works with a {other.names_en[0]}."
+    summary_en = (
+        f"{chance.choice(leaf.names_en).capitalize()} for factories. Works with a {other.names_en[0]}."
+    )
     document = {
         "id": f"d{number:06}",
         "kind": "product",
@@ -136,7 +138,9 @@ def _add_product(
         "tags": [leaf.names_en[0]] if chance.random() > 0.3 else [],
         "summary_ko": summary_ko,
         "summary_en": summary_en if chance.random() > 0.3 else "",
-        "specs": [{"code": code, "value": _value(value), "unit": unit} for code, (value, unit) in specs.items()],
+        "specs": [
+            {"code": code, "value": _value(value), "unit": unit} for code, (value, unit) in specs.items()
+        ],
     }
     if not document["name_ko"] and not document["name_en"]:
         document["name_ko"] = name_ko
