@@ -13,7 +13,7 @@ import re
 import msgspec
 
 from search_config.analysis import WORD_MARK, clean_text, fold_plural, phrase_tokens, split_runs, squash
-from search_config.hangul import keystrokes, say_letters
+from search_config.hangul import keystrokes, particle_stems, say_letters
 from search_config.reading import Piece, Reader, read_text
 from search_config.synonyms import Synonyms
 from search_config.vocabulary import EMPTY, Vocabulary
@@ -215,7 +215,8 @@ class _SlotCompiler:
             return ()
         before = "".join(_joined(piece) for piece in window[:-1])
         last = _joined(window[-1])
-        endings = dict.fromkeys((last, fold_plural(last)))
+        stems = particle_stems(last) if window[-1].run.kind == "hangul" else [fold_plural(last)]
+        endings = dict.fromkeys((last, *stems))
         return next((found for last in endings if (found := self.reader.synonyms.of(before + last))), ())
 
     def _said(self, window: list[Piece]) -> str:

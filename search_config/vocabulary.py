@@ -90,9 +90,13 @@ class Vocabulary(msgspec.Struct, frozen=True):
     def _frequent(self, entries: list[Entry], asked: str) -> list[str]:
         scored: dict[str, int] = {}
         for form, word in entries:
-            count = max(self.counts.get(word, 1), 1)
-            scored[word] = max(scored.get(word, 0), count * WHOLE_FACTOR if form == asked else count)
-        ordered = sorted(scored, key=lambda word: (-scored[word], len(word), word))
+            count = self.counts.get(word, 0)
+            scored[word] = count * WHOLE_FACTOR if form == asked else count
+        if any(scored.values()):
+            scored = {word: score for word, score in scored.items() if score}
+        # A longer word that begins with another one is found by that other one.
+        longer = {word for word in scored if any(word[:end] in scored for end in range(1, len(word)))}
+        ordered = sorted(scored.keys() - longer, key=lambda word: (-scored[word], len(word), word))
         floor = scored[ordered[0]] * SHARE_MIN if ordered else 0
         whole = {word for form, word in entries if form == asked}
         return [word for word in ordered[:COMPLETIONS_MAX] if scored[word] >= floor or word in whole]
@@ -135,6 +139,8 @@ def build_vocabulary(words: Mapping[str, int], synonyms: Synonyms) -> Vocabulary
         counts[piece] = max(counts.get(piece, 0), count)
     for word in (*synonyms.words, *synonyms.parts):
         counts.setdefault(word, 0)
+    for word in [word for word in counts if word.endswith("용") and word[:-1] in counts]:
+        counts[word[:-1]] += counts.pop(word)  # 협동로봇용 is said of a thing for a 협동로봇
     hangul = [word for word in counts if len(word) > 1 and all(map(is_syllable, word))]
     typed = sorted((keystrokes(word), word) for word in hangul)
     letters = sorted((word, word) for word in counts if word.isascii() and word.isalpha())
