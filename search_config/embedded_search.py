@@ -18,7 +18,6 @@ from search_config.settings import IndexSettings
 from search_config.synonyms import Synonyms
 from search_config.vocabulary import Vocabulary
 
-
 FEW_HITS = 10
 """A sentence that finds fewer is asked again with fewer of its words."""
 

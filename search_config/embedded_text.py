@@ -87,8 +87,8 @@ class TextCompiler:
                 clauses = [(Occur.Should, self._anywhere(token)) for token in found]
                 least = math.ceil(len(found) / 2)
                 ways.append(Query.boolean_query(clauses, minimum_number_should_match=least))
-        found = Query.disjunction_max_query(ways) if ways else Query.empty_query()
-        return TextQuery(found, found)
+        anything = Query.disjunction_max_query(ways) if ways else Query.empty_query()
+        return TextQuery(anything, anything)
 
     def _heads(self, understanding: Understanding) -> list[Query]:
         """A bonus for being the thing asked for: in full words more than in the last word alone."""

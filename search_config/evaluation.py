@@ -22,7 +22,6 @@ from search_config.query import ANONYMOUS, SearchQuery
 PLACES = 10
 BATCH_SIZE = 500
 GAINS = {grade: 2**grade - 1 for grade in (1, 2, 3)}
-TEXTS = ("name_ko", "name_en", "model", "maker_ko", "maker_en", "category", "summary_ko", "summary_en")
 ABSENT = (None, "")
 _NUMBER = r"[+-]?[0-9]+(?:\.[0-9]+)?"
 _NUMBERS = re.compile(rf"({_NUMBER})(?:\s*(?:~|\.\.+|…|–|—)\s*({_NUMBER}))?")
@@ -98,9 +97,16 @@ def to_document(fields: Mapping[str, Any]) -> CatalogDocument:
     return CatalogDocument(
         id=_text(fields["id"]),
         kind="package_model" if "package" in _text(fields.get("kind")) else "product",
-        tags=[_text(tag) for tag in tags] if isinstance(tags, list) else [],
+        tags=[_text(tag).replace("_", " ") for tag in tags] if isinstance(tags, list) else [],
         specs=[_spec(spec) for spec in specs if isinstance(spec, dict)] if isinstance(specs, list) else [],
-        **{name: _text(fields.get(name)) for name in TEXTS},
+        name_ko=_text(fields.get("name_ko")),
+        name_en=_text(fields.get("name_en")),
+        model=_text(fields.get("model")),
+        maker_ko=_text(fields.get("maker_ko")),
+        maker_en=_text(fields.get("maker_en")),
+        category=_text(fields.get("category")).replace("_", " "),
+        summary_ko=_text(fields.get("summary_ko")),
+        summary_en=_text(fields.get("summary_en")),
     )
 
 
@@ -119,7 +125,7 @@ def _spec(fields: Mapping[str, Any]) -> SpecValue:
         return SpecValue(code=code, boolean=value, unit=unit)
     if isinstance(value, list) and len(value) == 2 and all(_is_number(end) for end in value):
         return SpecValue(code=code, number=min(value), number_max=max(value), unit=unit)
-    if _is_number(value):
+    if isinstance(value, (int, float)) and math.isfinite(value):
         return SpecValue(code=code, number=float(value), unit=unit)
     text = _text(value)
     if found := _NUMBERS.fullmatch(text.strip()):

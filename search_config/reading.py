@@ -4,6 +4,7 @@ Pure and engine-neutral. A word that the vocabulary knows is never read as anoth
 """
 
 from collections.abc import Iterator
+from importlib import resources
 from typing import Literal
 
 import msgspec
@@ -28,22 +29,17 @@ COMPLETED_KEYS_MIN = 2
 COMPLETED_LETTERS_MIN = 3
 SPLIT_LETTERS_MIN = 3
 
-FILLERS = frozenset(
-    "찾고 찾는 찾습니다 찾아요 찾아줘 찾아주세요 찾기 있습니다 있는 있나요 있을까요 있어요 없는 추천 추천해 추천해주세요 주세요 "
-    "해주세요 해줘 알려줘 알려주세요 필요 필요해요 필요합니다 필요한 싶어요 싶습니다 원해요 원합니다 구합니다 구해요 사고 "
-    "위한 위해 위해서 대한 관련 관련된 맞는 쓰는 쓸 쓰기 사용하는 사용할 함께 같이 미리 바로 가장 매우 아주 좀 좋은 등 및 "
-    "자동으로 안전하게 쉽게 빠르게 정확하게 저렴한 싼 여러 모든 각종 다양한 또는 그리고 그런 이런 어떤 무슨 수 것 거 하는 되는 할 하기 해 주는 주 세워주는 재는 읽는 달린 달고 되어 된 쓸만한 "
-    "a an the and or is are be can could we i my our us need needs want wants looking find please recommend best good some any "
-    "me which that use used using it do does".split()
-)
+
+def _read_words(kind: str) -> frozenset[str]:
+    text = resources.files("search_config").joinpath("sentence_words.txt").read_text(encoding="utf-8")
+    lines = (line.split() for line in text.splitlines())
+    return frozenset(word for line in lines if line and line[0] == kind for word in line[1:])
+
+
+FILLERS = _read_words("fill")
 """Words of a sentence that say nothing about the thing; skipped while others remain."""
-
-GENERIC = frozenset(
-    "공장 현장 회사 업체 라인 factory plant line shop 장치 제품 기기 장비 기계 프로그램 솔루션 시스템 소프트웨어 설비 물건 종류 부품 모델 도구 device system software solution "
-    "machine product equipment tool unit program".split()
-)
+GENERIC = _read_words("general")
 """Nouns that fit nearly everything: they rank, but only a query of nothing else must find them."""
-
 VERB_MARKS = frozenset({"to", "that", "which"})
 """What follows one of these is a verb: a sensor to measure pressure."""
 PLACE_PARTICLES = frozenset({"에서", "에서는", "에서도", "에게"})
@@ -113,8 +109,8 @@ class Reader(msgspec.Struct, frozen=True):
             known = self._known(plain, stem)
             is_place = word.removeprefix(stem) in PLACE_PARTICLES
             yield msgspec.structs.replace(known, role="soft") if is_place else known
-        elif (stem := verb_stem(word)) and (self.knows(stem) or not is_open):
-            yield msgspec.structs.replace(plain, text=stem, role="soft", is_known=self.knows(stem))
+        elif (noun := verb_stem(word)) and (self.knows(noun) or not is_open):
+            yield msgspec.structs.replace(plain, text=noun, role="soft", is_known=self.knows(noun))
         elif parts := self._segments(word):
             yield from (self._known(plain, part) for part in parts)
         elif len(word) > 1 and all("ㄱ" <= character <= "ㅎ" for character in word):

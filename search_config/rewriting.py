@@ -8,7 +8,6 @@ has hits is never turned into another one.
 
 import functools
 import itertools
-import re
 
 import msgspec
 
@@ -61,9 +60,9 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
 class Understanding(msgspec.Struct, frozen=True, kw_only=True):
     """A whole query: its slots, its squashed form, whether it may be one model number, what it asks for.
 
-    `heads` are squashed names of the thing asked for, a name that ends so is that thing; `tails` are its last
-    word alone.
-    `head_place` is the slot of that thing. `is_sentence`: it holds words that say nothing about the thing, so not every word must be found.
+    `heads` are squashed names of the thing asked for: a name that ends so is that thing. `tails` are its last
+    word alone, `head_place` is its slot. `is_sentence`: it holds words that say nothing about the thing, so
+    not every word must be found.
     """
 
     slots: tuple[Slot, ...]
@@ -120,7 +119,9 @@ def rewrite(text: str, asked: Understanding, settled: Understanding) -> str:
         if before == after:
             continue
         for typed, meant in zip(*_word_by_word(before.surface, after.surface), strict=True):
-            written = re.sub(re.escape(typed), lambda _, meant=meant: meant, written, count=1, flags=re.I)
+            start = written.lower().find(typed)
+            if start >= 0 and len(written.lower()) == len(written):
+                written = written[:start] + meant + written[start + len(typed) :]
     return written
 
 
@@ -265,7 +266,7 @@ class _SlotCompiler:
     def _code_prefix(self, window: list[Piece]) -> str:
         """Model numbers are completed anywhere, other Latin words only while they are typed."""
         run = window[0].run
-        if len(window) > 1 or run.kind != "latin" or run.is_measure and not run.joined.isdigit():
+        if len(window) > 1 or run.kind != "latin" or (run.is_measure and not run.joined.isdigit()):
             return ""
         joined = run.joined
         has_digit = any(character.isdigit() for character in joined)

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-
 from relevance.corpus import SEED, Truth
 
 HOLD_OUT_EVERY = 4
@@ -90,9 +89,11 @@ def _read_wanted(text: str) -> Wanted:
     name = ""
     for word in text.split():
         if "=" in word:
-            name, _, word = word.partition("=")
-        pairs[name] = f"{pairs[name]} {word}" if name in pairs else word
-    code, _, value = pairs.get("spec", "").partition(":")
+            name, _, value = word.partition("=")
+            pairs[name] = value
+        else:
+            pairs[name] += f" {word}"
+    code, _, measure = pairs.get("spec", "").partition(":")
     return Wanted(
         leaves=tuple(pairs["leaf"].split(",")) if "leaf" in pairs else (),
         family=pairs.get("family", ""),
@@ -100,7 +101,7 @@ def _read_wanted(text: str) -> Wanted:
         role=pairs.get("role", "product"),
         industry=pairs.get("industry", ""),
         thing=pairs.get("thing", ""),
-        spec=(code, value) if code else None,
+        spec=(code, measure) if code else None,
     )
 
 
