@@ -139,7 +139,7 @@ def build_vocabulary(words: Mapping[str, int], synonyms: Synonyms) -> Vocabulary
         counts[piece] = max(counts.get(piece, 0), count)
     for word in (*synonyms.words, *synonyms.parts):
         counts.setdefault(word, 0)
-    for word in [word for word in counts if word.endswith("용") and word[:-1] in counts]:
+    for word in [word for word in counts if _is_said_of(word, counts, synonyms)]:
         counts[word[:-1]] += counts.pop(word)  # 협동로봇용 is said of a thing for a 협동로봇
     hangul = [word for word in counts if len(word) > 1 and all(map(is_syllable, word))]
     typed = sorted((keystrokes(word), word) for word in hangul)
@@ -152,6 +152,10 @@ def build_vocabulary(words: Mapping[str, int], synonyms: Synonyms) -> Vocabulary
         letters,
         sorted((word[::-1], word) for word, _ in letters),
     )
+
+
+def _is_said_of(word: str, counts: Mapping[str, int], synonyms: Synonyms) -> bool:
+    return word.endswith("용") and word[:-1] in counts and word not in synonyms.parts
 
 
 def _pieces(words: Mapping[str, int]) -> dict[str, int]:
