@@ -8,6 +8,7 @@ from tantivy import FieldType, Occur, Query, Schema
 from search_config.analysis import clean_value
 from search_config.documents import SpecValue
 from search_config.query import AllOf, AnyOf, Between, Filter, OneOf, Scalar
+from search_config.units import read_measure, to_base
 
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
 
@@ -59,7 +60,8 @@ def spec_terms(spec: SpecValue) -> list[str]:
     """Index terms of one technical property.
 
     `code=text` for words and yes/no; `code<…` with the lower end and `code>…` with the upper end of a
-    number, as hex that sorts like the number, so that two ranges of terms say whether intervals overlap.
+    number, as hex that sorts like the number, so that two ranges of terms say whether intervals overlap;
+    the same once more in the base unit (`code@w<…`), so that `0.75 kW` asks for what is 750 W.
     """
     terms: list[str] = []
     if spec.text is not None:
@@ -70,6 +72,10 @@ def spec_terms(spec: SpecValue) -> list[str]:
         upper = spec.number if spec.number_max is None else spec.number_max
         terms.append(f"{spec.code}<{_sortable(spec.number)}")
         terms.append(f"{spec.code}>{_sortable(upper)}")
+        if based := to_base(spec.number, upper, spec.unit or ""):
+            base, low, high = based
+            terms.append(f"{spec.code}@{base}<{_sortable(low)}")
+            terms.append(f"{spec.code}@{base}>{_sortable(high)}")
     return terms
 
 
@@ -87,6 +93,9 @@ def _any_spec(schema: Schema, code: str, values: tuple[Scalar, ...]) -> Query:
         queries.append(Query.term_query(schema, filter_name("specs"), f"{code}={clean_value(text)}"))
         if not isinstance(value, bool) and (number := _as_number(text)) is not None:
             queries.append(_spec_between(schema, code, number, number))
+        elif measure := read_measure(text):
+            base, low, high = measure
+            queries.append(_spec_between(schema, f"{code}@{base}", low, high))
     return _one_of(queries)
 
 
