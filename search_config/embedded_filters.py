@@ -2,13 +2,14 @@
 
 import re
 import struct
+from collections.abc import Sequence
 
 from tantivy import FieldType, Occur, Query, Schema
 
 from search_config.analysis import clean_value
 from search_config.documents import SpecValue
 from search_config.query import AllOf, AnyOf, Between, Filter, OneOf, Scalar
-from search_config.units import read_measure, to_base
+from search_config.units import read_measure, spec_measure, to_base
 
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
 
@@ -54,6 +55,24 @@ def _between(schema: Schema, name: str, lower: float | None, upper: float | None
     if low > high:
         return Query.empty_query()
     return Query.range_query(schema, name, FieldType.Integer, low, min(high, INTEGER_MAX))
+
+
+def first_measure_terms(specs: Sequence[SpecValue]) -> list[str]:
+    """Terms of the first property of every base unit: what `10kg 이상` means of a robot is its payload."""
+    terms: dict[str, list[str]] = {}
+    for spec in specs:
+        _, unit = spec_measure(spec.code, spec.unit)
+        upper = spec.number if spec.number_max is None else spec.number_max
+        if spec.number is None or upper is None or not (based := to_base(spec.number, upper, unit or "")):
+            continue
+        base, low, high = based
+        terms.setdefault(base, [f"@{base}<{_sortable(low)}", f"@{base}>{_sortable(high)}"])
+    return [term for pair in terms.values() for term in pair]
+
+
+def measure_between(schema: Schema, base: str, lower: float | None, upper: float | None) -> Query:
+    """The first property in this base unit overlaps lower..upper."""
+    return _spec_between(schema, f"@{base}", lower, upper)
 
 
 def spec_terms(spec: SpecValue) -> list[str]:

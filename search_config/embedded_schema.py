@@ -17,7 +17,7 @@ from search_config.analysis import (
     vocabulary_words,
 )
 from search_config.documents import DOCUMENT_TYPES, SearchDocument, ServiceCenterDocument, SpecValue
-from search_config.embedded_filters import filter_name, spec_terms
+from search_config.embedded_filters import filter_name, first_measure_terms, spec_terms
 from search_config.settings import IndexSettings, Searchable
 from search_config.units import spec_measure
 
@@ -99,7 +99,11 @@ def to_tantivy(document: SearchDocument, settings: IndexSettings) -> Document:
         filled.add_float("lat", document.lat)
         filled.add_float("lon", document.lon)
     for entry in settings.filterable:
-        _add_filter_values(filled, filter_name(entry.field), _values(document, entry.field), kind=entry.type)
+        values = _values(document, entry.field)
+        _add_filter_values(filled, filter_name(entry.field), values, kind=entry.type)
+        if entry.type == "specs":
+            for term in first_measure_terms(values):
+                filled.add_text(filter_name(entry.field), term)
     for field in {entry.field for entry in settings.sortable}:
         value = getattr(document, field)
         if isinstance(value, int):

@@ -20,6 +20,7 @@ from search_config.vocabulary import Vocabulary
 
 NEAREST_MAX = 5
 """Hits shown when the filters leave nothing."""
+CODE_LETTERS_MIN = 3
 FEW_HITS = 10
 """A sentence that finds fewer is asked again with fewer of its words."""
 
@@ -168,7 +169,19 @@ class IndexSearch:
                 return msgspec.structs.replace(found, text=text, is_relaxed=is_relaxed)
         if hits_min > 1:
             return self._widen(found, hits_min=1)
-        return msgspec.structs.replace(found, text=self.text.loose(asked), is_relaxed=True)
+        text = self._shortened_code(asked) or self.text.loose(asked)
+        return msgspec.structs.replace(found, text=text, is_relaxed=True)
+
+    def _shortened_code(self, asked: Understanding) -> TextQuery | None:
+        """The longest beginning of a model number that something visible has, at least half of it."""
+        code = asked.squashed
+        if not code.isascii():
+            return None
+        for length in range(len(code) - 1, max(CODE_LETTERS_MIN, len(code) // 2) - 1, -1):
+            query = self.text.code(code[:length])
+            if self._count(query):
+                return TextQuery(query, query)
+        return None
 
     def _findable(self, slots: Iterable[Slot]) -> dict[Slot, Query]:
         return {slot: query for slot in slots if self._count(query := self.text.slot(slot))}

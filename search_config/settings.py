@@ -17,7 +17,7 @@ from search_config.errors import InvalidSettings
 from search_config.synonyms import Synonyms, parse_synonyms
 
 INDEX_NAMES: tuple[IndexName, ...] = get_args(IndexName)
-PROJECTION_VERSION = 2
+PROJECTION_VERSION = 3
 """Raise when the analysis or the layout of an engine's index changes: every index is then outdated."""
 
 FieldType: TypeAlias = Literal["text", "integer", "boolean", "specs"]

@@ -177,6 +177,27 @@ async def test_when_filters_leave_nothing_the_nearest_hits_are_shown(catalog: Se
     assert (await ask(catalog, "협동로봇")).nearest == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("협동로봇 10kg 이상", {"product-2"}),
+        ("5kg 이상 협동로봇", {"product-1", "product-2"}),
+        ("협동로봇 7kg 이하", {"product-1"}),
+        ("cobot over 9 kg", {"product-2"}),
+        ("협동로봇 0.02톤 이상", set()),
+    ],
+)
+async def test_a_measure_may_be_a_bound(catalog: SearchEngine, text: str, found: set[str]) -> None:
+    page = await ask(catalog, text)
+    assert ({*ids(page)} if not page.notices else set()) == found
+
+
+async def test_the_longest_known_beginning_of_a_model_number_is_shown(catalog: SearchEngine) -> None:
+    page = await ask(catalog, "XGB-XBEM")
+    assert ids(page)[0] == "product-4"
+    assert page.notices == ("relaxed",)
+
+
 async def test_half_a_known_word_is_better_than_nothing(catalog: SearchEngine) -> None:
     page = await ask(catalog, "근접센서류")
     assert ids(page)[:1] == ["product-7"]
