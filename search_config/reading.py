@@ -105,7 +105,8 @@ class Reader(msgspec.Struct, frozen=True):
         """Whether this word only says on which side of the measure beside it the thing must lie."""
         if self.is_literal:
             return ""
-        if position and runs[position - 1].is_measure:
+        before = runs[position - 1].text if position else ""
+        if before.isascii() and any(character.isdigit() for character in before):  # also IP67 이상
             return SIDES_AFTER.get(runs[position].text, "")
         is_before = position + 1 < len(runs) and runs[position + 1].is_measure
         return SIDES_BEFORE.get(runs[position].text, "") if is_before else ""

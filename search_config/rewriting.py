@@ -71,8 +71,8 @@ class Understanding(msgspec.Struct, frozen=True, kw_only=True):
     """A whole query: its slots, its squashed form, whether it may be one model number, what it asks for.
 
     `heads` are squashed names of the thing asked for: a name that ends so is that thing. `tails` are its last
-    word alone, `head_place` is its slot. `is_sentence`: it holds words that say nothing about the thing, so
-    not every word must be found.
+    word alone, `head_place` is its slot. `is_sentence`: it holds words that say nothing about the thing, or
+    one that was split, so not every word must be found.
     """
 
     slots: tuple[Slot, ...]
@@ -110,7 +110,9 @@ def understand(
     runs = split_runs(text)[:RUNS_MAX]
     is_code = len(runs) > 1 and all(run.kind == "latin" for run in runs)
     heads, tails = compiler.heads(head_end)
-    is_sentence = len(words) > 1 and (len(words) < len(runs) or any(piece.role == "soft" for piece in words))
+    is_split = len({piece.typed for piece in words}) < len(words)
+    has_soft = any(piece.role == "soft" for piece in words)
+    is_sentence = len(words) > 1 and (len(words) < len(runs) or has_soft or is_split)
     return Understanding(
         slots=tuple(slots),
         squashed=squash(text)[:SQUASHED_MAX],
