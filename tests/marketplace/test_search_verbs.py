@@ -17,10 +17,11 @@ def run(*arguments: str) -> int:
 
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[str, str]:
+    payload = {"code": "payload", "value": 10, "unit": "kg"}
     corpus: list[dict[str, Any]] = [
         {"id": "s1", "kind": "product", "name_ko": "원주형 근접센서", "category": "sensor", "extra": 1},
-        {"id": "r1", "kind": "product", "name_en": "Collaborative robot", "specs": [{"code": "payload", "value": 10, "unit": "kg"}]},
-    ]  # fmt: skip
+        {"id": "r1", "kind": "product", "name_en": "Collaborative robot", "specs": [payload]},
+    ]
     queries = [
         {"id": "q1", "q": "tpstj", "type": "keyboard", "relevant": {"s1": 3}},
         {"id": "q2", "q": "협동로봇 10 kg", "type": "units", "relevant": {"r1": 2}},
@@ -36,9 +37,8 @@ def test_search_eval_prints_the_contract_and_needs_no_database(
 ) -> None:
     assert run("search-eval", *files, "--json", "--data-dir", str(tmp_path / "data")) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert list(answer) == [
-        *("engine", "queries", "ndcg_at_10", "zero_results", "p50_ms", "p99_ms", "types", "results"),
-    ]  # fmt: skip
+    keys = ["engine", "queries", "ndcg_at_10", "zero_results", "p50_ms", "p99_ms", "types", "results"]
+    assert list(answer) == keys
     assert answer["results"] == {"q1": ["s1"], "q2": ["r1"]}
     assert (answer["engine"], answer["queries"], answer["ndcg_at_10"]) == ("embedded", 2, 1.0)
     assert not (tmp_path / "data").exists()
