@@ -1,5 +1,6 @@
 """Layout of a tantivy index: which fields it has and how a document fills them."""
 
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -7,22 +8,24 @@ import msgspec
 from tantivy import Document, Schema, SchemaBuilder, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
 
 from search_config.analysis import (
-    Run,
     clean_value,
     code_tokens,
     head_tokens,
-    initial_tokens,
-    key_tokens,
     split_runs,
     squash,
     text_tokens,
+    vocabulary_words,
 )
-from search_config.documents import DOCUMENT_TYPES, SearchDocument, SpecValue
-from search_config.embedded_filters import filter_name, spec_terms
-from search_config.settings import IndexSettings
+from search_config.documents import DOCUMENT_TYPES, SearchDocument, ServiceCenterDocument, SpecValue
+from search_config.embedded_filters import filter_name, first_measure_terms, spec_terms
+from search_config.settings import IndexSettings, Searchable
+from search_config.units import spec_measure
 
 ANALYZER = "tokens"
 VERSION_SEPARATOR = "\t"
+LANES = ("codes", "heads", "exact", "words")
+"""Fields beside the text: model numbers, what a thing is, its whole name, words of the vocabulary."""
+PLACES = ("lat", "lon")
 TERM_LENGTH_MAX = 200
 """Characters of a facet value; longer ones are cut so that one wild value cannot bloat the index."""
 
@@ -62,7 +65,7 @@ def build_schema(settings: IndexSettings) -> Schema:
     builder.add_bytes_field("source", stored=True)
     for name in tiers(settings):
         builder.add_text_field(name, tokenizer_name=ANALYZER, index_option="freq")
-    for name in ("keys", "codes", "initials", "heads", "exact"):
+    for name in LANES:
         builder.add_text_field(name, tokenizer_name=ANALYZER, index_option="basic")
     for entry in settings.filterable:
         name = filter_name(entry.field)
@@ -73,6 +76,9 @@ def build_schema(settings: IndexSettings) -> Schema:
         else:
             is_facet = entry.type == "text"
             builder.add_text_field(name, tokenizer_name="raw", index_option="basic", fast=is_facet)
+    if settings.has_places:
+        for name in PLACES:
+            builder.add_float_field(name, indexed=True, fast=True)
     for field in sorted({entry.field for entry in settings.sortable}):
         if field in integer_fields(settings):
             builder.add_integer_field(sort_name(field), fast=True)
@@ -89,8 +95,15 @@ def to_tantivy(document: SearchDocument, settings: IndexSettings) -> Document:
     filled.add_bytes("source", msgspec.json.encode(document))
     for name, tokens in _searched(document, settings).items():
         filled.add_text(name, " ".join(tokens))
+    if isinstance(document, ServiceCenterDocument) and document.lat is not None and document.lon is not None:
+        filled.add_float("lat", document.lat)
+        filled.add_float("lon", document.lon)
     for entry in settings.filterable:
-        _add_filter_values(filled, filter_name(entry.field), _values(document, entry.field), kind=entry.type)
+        values = _values(document, entry.field)
+        _add_filter_values(filled, filter_name(entry.field), values, kind=entry.type)
+        if entry.type == "specs":
+            for term in first_measure_terms(values):
+                filled.add_text(filter_name(entry.field), term)
     for field in {entry.field for entry in settings.sortable}:
         value = getattr(document, field)
         if isinstance(value, int):
@@ -102,24 +115,38 @@ def to_tantivy(document: SearchDocument, settings: IndexSettings) -> Document:
 
 def _searched(document: SearchDocument, settings: IndexSettings) -> dict[str, Iterable[str]]:
     text: dict[str, list[str]] = {name: [] for name in tiers(settings)}
-    lanes: dict[str, set[str]] = {name: set() for name in ("keys", "codes", "initials", "heads", "exact")}
+    lanes: dict[str, set[str]] = {name: set() for name in LANES}
+    is_public = document.visibility == "public"
     for entry in settings.searchable:
+        analyze = _analyze_text if entry.is_name or entry.is_code or entry.weight < 1 else _analyze_repeated
         for value in _texts(document, entry.field):
-            runs = split_runs(value)
-            text[tier_name(entry.weight)].extend(text_tokens(runs))
-            if entry.completes:
-                _add_completions(lanes, runs)
-            if entry.is_name or entry.is_label:
-                lanes["heads"] |= head_tokens(runs)
-            if entry.is_name or entry.is_code:
-                lanes["exact"].add(squash(value))
+            analyzed = analyze(value, entry)
+            text[tier_name(entry.weight)].extend(analyzed["text"])
+            for name in LANES:
+                if found := analyzed.get(name):
+                    lanes[name].update(found)
+    if not is_public:
+        lanes["words"].clear()  # or corrections would tell what hidden documents say
     return {**text, **lanes}
 
 
-def _add_completions(lanes: dict[str, set[str]], runs: list[Run]) -> None:
-    lanes["keys"] |= key_tokens(runs)
-    lanes["codes"] |= code_tokens(runs)
-    lanes["initials"] |= initial_tokens(runs)
+def _analyze_text(value: str, entry: Searchable) -> dict[str, Iterable[str]]:
+    """Tokens of one value of one field, by index field."""
+    runs = split_runs(value)
+    analyzed: dict[str, Iterable[str]] = {"text": text_tokens(runs)}
+    if entry.completes:
+        analyzed["codes"] = code_tokens(runs)
+        analyzed["words"] = list(vocabulary_words(runs))
+    if entry.is_name or entry.is_label:
+        analyzed["heads"] = head_tokens(runs)
+    if entry.is_name or entry.is_code:
+        analyzed["exact"] = [whole] if (whole := squash(value)[:TERM_LENGTH_MAX]) else []
+    if entry.is_code and whole:
+        analyzed["codes"] = {*code_tokens(runs), whole}
+    return analyzed
+
+
+_analyze_repeated = functools.lru_cache(maxsize=5_000)(_analyze_text)
 
 
 def _values(document: SearchDocument, field: str) -> list[Any]:
@@ -137,9 +164,14 @@ def _texts(document: SearchDocument, field: str) -> list[str]:
 
 
 def _spec_text(spec: SpecValue) -> str:
-    number = "" if spec.number is None else f"{spec.number:g}{spec.unit or ''}"
-    upper = "" if spec.number_max is None else f"{spec.number_max:g}{spec.unit or ''}"
-    return " ".join(part for part in (spec.code.replace("_", " "), number, upper, spec.text or "") if part)
+    code, unit = spec_measure(spec.code, spec.unit)
+    number = "" if spec.number is None else _measure_text(spec, unit or "")
+    return " ".join(part for part in (code.replace("_", " "), number, spec.text or "") if part)
+
+
+def _measure_text(spec: SpecValue, unit: str) -> str:
+    upper = "" if spec.number_max is None else f"~{spec.number_max:.10g}"
+    return f"{spec.number:.10g}{upper}{unit}"
 
 
 def _add_filter_values(filled: Document, name: str, values: list[Any], *, kind: str) -> None:
