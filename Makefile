@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ci check fmt bench lock screenshots
+.PHONY: help demo test test-ci check fmt bench bench-search lock screenshots
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ fmt: $(VENV)/dev.installed ## format and mend what can be mended by itself
 
 bench: $(VENV)/dev.installed ## measured ratios against raw parts of the same run
 	$(BIN)/python tests/benchmarks/__main__.py
+
+bench-search: $(VENV)/dev.installed ## the limits of search, with ratios to the raw engine and to PostgreSQL
+	$(BIN)/python tests/benchmarks/bench_search.py
 
 screenshots: $(VENV)/dev.installed ## pictures of the pages into screenshots/ (needs a Chromium)
 	$(BIN)/python tests/browser/take_screenshots.py
