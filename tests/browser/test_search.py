@@ -73,7 +73,7 @@ def test_hangul_is_searched_while_it_is_composed_with_one_request_and_nothing_di
 def test_quick_typing_is_one_request_and_keeps_focus_and_caret(search: Page, asked: list[str]) -> None:
     search.keyboard.type("plc cpu", delay=15)
     expect(search.locator("#results-title")).to_contain_text("plc cpu")
-    assert asked == ["search?q=plc cpu"] or asked == ["search?q=plc+cpu"]
+    assert asked == ["search?q=plc+cpu"]
     search.keyboard.press("Home")
     search.keyboard.type("x")
     expect(search.locator("#results-title")).to_contain_text("xplc cpu")
@@ -155,7 +155,7 @@ def test_nothing_found_offers_the_nearest(search: Page, problems: list[str]) -> 
     expect(search.locator(".chips")).to_contain_text("서비스")
     search.get_by_label("검색어").fill("M1013")
     expect(search.locator(".empty")).to_be_visible()
-    expect(search.locator(".rows .row h2").first).to_contain_text("M1013")
+    expect(search.locator(".rows .row h3").first).to_contain_text("M1013")
     search.locator(".near a").first.click()
     expect(search.locator(".empty")).to_have_count(0)
     expect(search.locator(".row h2").first).to_contain_text("M1013")
