@@ -1,7 +1,8 @@
 """What the search box suggests while a visitor types: packages, products, vendors and A/S sites in one list."""
 
 import asyncio
-from typing import Final, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -15,6 +16,10 @@ TEXT_LENGTH_MAX: Final = 100
 """Longer texts are pasted, not typed; nothing is suggested for them."""
 
 SuggestionKind: TypeAlias = Literal["package_model", "product", "vendor", "service_center"]
+
+ALL_KINDS: Final[tuple[SuggestionKind, ...]] = get_args(SuggestionKind)
+BESIDE_RESULTS: Final[tuple[SuggestionKind, ...]] = ("vendor", "service_center")
+"""What a result of packages and products does not hold and is named beside it."""
 
 
 class Suggestion(msgspec.Struct, frozen=True):
@@ -41,11 +46,13 @@ def _queries(text: str) -> dict[SuggestionKind, SearchQuery]:
     }
 
 
-async def suggest(engine: SearchEngine, *, text: str, principal: Principal) -> list[SuggestionGroup]:
+async def suggest(
+    engine: SearchEngine, *, text: str, principal: Principal, kinds: Sequence[SuggestionKind] = ALL_KINDS
+) -> list[SuggestionGroup]:
     """Suggest what this principal may see; kinds without an entry are left out. Raises SearchUnavailable."""
     if not text.strip() or len(text) > TEXT_LENGTH_MAX:
         return []
-    queries = _queries(text)
+    queries = {kind: query for kind, query in _queries(text).items() if kind in kinds}
     pages = await asyncio.gather(*(engine.search(query, principal) for query in queries.values()))
     groups = [
         SuggestionGroup(kind, tuple(suggestion_of(hit.document) for hit in page.hits))

@@ -23,7 +23,7 @@ from marketplace.web.pages.home import PROBLEMS
 from marketplace.web.plain_search import search_plainly
 from marketplace.web.render import page_response
 from marketplace.web.search_form import CONDITIONS, SORTS, Condition, SearchForm, read_search_form
-from marketplace.web.suggesting import suggest
+from marketplace.web.suggesting import BESIDE_RESULTS, SuggestionGroup, suggest
 from search_config.documents import CatalogDocument
 from search_config.engine import FacetCount, SearchEngine, SearchHit, SearchPage
 from search_config.errors import SearchUnavailable
@@ -190,9 +190,13 @@ def pages_of(form: SearchForm, page: SearchPage) -> Pages:
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What a search came to, and where it found nothing, what is near; `is_degraded` = without the engine."""
+    """What a search came to, what else has that name, and where it found nothing, what is near.
+
+    `is_degraded` = without the engine.
+    """
 
     page: SearchPage
+    beside: Sequence[SuggestionGroup] = ()
     near: Sequence[NearMiss] = ()
     is_degraded: bool = False
 
@@ -204,9 +208,16 @@ async def find(
     lang, principal = LANG.get(), principal_of(user)
     try:
         page = await engine.search(form.to_query(lang=lang), principal)
+        is_plain = not form.is_narrowed and form.page == 1
+        beside = (
+            await suggest(engine, text=form.text, principal=principal, kinds=BESIDE_RESULTS)
+            if is_plain
+            else ()
+        )
         if page.total:
-            return Found(page)
-        return Found(page, await find_near_misses(engine, form=form, principal=principal, lang=lang))
+            return Found(page, beside)
+        near = await find_near_misses(engine, form=form, principal=principal, lang=lang)
+        return Found(page, beside, near)
     except SearchUnavailable as error:
         log.warning("search is degraded", index=error.index, reason=error.reason)
         return Found(await search_plainly(conn, form=form, viewer=viewer_of(user)), is_degraded=True)
@@ -231,6 +242,7 @@ async def result_context(
         "query_text": form.text,
         "total": page.total,
         "hits": documents if page.hits else [],
+        "beside": found.beside,
         "nearest": [] if page.hits else documents,
         "near_misses": [offer_of(near, names=names) for near in found.near],
         "spec_names": {d.code: SpecName(d.name_ko, d.name_en) for d in definitions if d.filterable},

@@ -193,6 +193,19 @@ async def test_the_box_suggests_packages_products_vendors_and_sites(
     assert "<html" not in answer.text
 
 
+async def test_vendors_and_sites_of_that_name_stand_beside_the_first_page_of_a_result(
+    market: Any, client: httpx.AsyncClient
+) -> None:
+    page = await client.get("/en/search?q=acme")
+    beside = page.text.split('<ul class="beside">')[1].split("</ul>")[0]
+    assert re.findall(r'href="([^"]+)"', beside) == [
+        "/en/service-centers#acme-turin",
+        "/en/service-centers#acme-hanoi",
+    ]
+    for path in ("/en/search", "/en/search?q=acme&kind=product", "/en/search?q=acme&page=2"):
+        assert 'class="beside"' not in (await client.get(path)).text
+
+
 async def test_nothing_is_suggested_for_nothing_for_pastes_and_without_the_engine(
     market: Any, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
