@@ -95,7 +95,7 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "package_model": N_("패키지"),
         "product": N_("제품"),
         "vendor": N_("공급기업"),
-        "service_center": N_("A/S 센터"),
+        "service_center": N_("A/S 거점"),
     },
     "sort": {
         "relevance": N_("관련도순"),
