@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ci check fmt bench bench-search lock screenshots
+.PHONY: help demo test test-ci check fmt assets bench bench-search lock screenshots
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,15 +35,19 @@ test: $(VENV)/dev.installed ## unit, property, flow and (where a browser is foun
 test-ci: $(VENV)/dev.installed ## the slow tests: kills, newcomers, whole walks
 	$(BIN)/python -m pytest -m ci $(PYTEST_ARGS)
 
-check: $(VENV)/dev.installed ## ruff, format, mypy --strict, import contracts
+check: $(VENV)/dev.installed ## ruff, format, mypy --strict, import contracts, types of the scripts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python build_assets.py --check
 
 fmt: $(VENV)/dev.installed ## format and mend what can be mended by itself
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+assets: $(VENV)/dev.installed ## bundle scripts and styles anew, after a change below web/
+	$(BIN)/python build_assets.py
 
 bench: $(VENV)/dev.installed ## measured ratios against raw parts of the same run
 	$(BIN)/python tests/benchmarks/__main__.py

@@ -96,9 +96,13 @@ def test_variables_of_the_tests_are_documented() -> None:
     assert documented == variables_of_tests()
 
 
+def variables_of_the_build() -> set[str]:
+    return set(READS_VARIABLE.findall(read(ROOT / "build_assets.py")))
+
+
 @pytest.mark.parametrize("document", PAGES, ids=name_of)
 def test_a_page_names_only_variables_and_constants_that_exist(document: Path) -> None:
-    known = {*environment_names().values(), *variables_of_tests(), *constants()}
+    known = {*environment_names().values(), *variables_of_tests(), *variables_of_the_build(), *constants()}
     assert set(VARIABLE.findall(read(document))) <= known
 
 

@@ -23,7 +23,7 @@ PACKAGES = ("marketplace", "group_buy", "catalog", "search_config")
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 70
 FUNCTION_LINES_WITH_SQL_MAX = 100
-CODE_SUFFIXES = {".py", ".sql", ".html", ".js", ".toml"}
+CODE_SUFFIXES = {".py", ".sql", ".html", ".js", ".mjs", ".ts", ".toml"}
 """What FILE_LINES_MAX is about. Data, translations and the one style sheet may be longer."""
 
 MAY_HOLD_A_POOL = {"group_buy/cards.py", "group_buy/settling.py"}
@@ -39,6 +39,9 @@ MINE_TO_READ = {
     ".html",
     ".css",
     ".js",
+    ".mjs",
+    ".ts",
+    ".json",
     ".csv",
     ".po",
     ".cfg",

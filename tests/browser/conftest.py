@@ -2,13 +2,17 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from demo_process import DemoProcess
+from playwright.sync_api import Page
 
+BUILD = Path(__file__).parents[2] / "build_assets.py"
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -42,9 +46,34 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 
 
 @pytest.fixture(scope="session")
-def demo(
-    tmp_path_factory: pytest.TempPathFactory, browser_type_launch_args: dict[str, Any]
-) -> Iterator[DemoProcess]:
+def scripts(browser_type_launch_args: dict[str, Any]) -> str:
+    """The scripts as their sources are now; answers why not, "" where they are bundled."""
+    built = subprocess.run(
+        [sys.executable, str(BUILD)], capture_output=True, text=True, check=False, timeout=300
+    )
+    if built.returncode and os.environ.get("REQUIRE_BROWSER"):
+        pytest.fail(built.stderr)
+    return built.stderr.strip() if built.returncode else ""
+
+
+@pytest.fixture
+def live(scripts: str) -> None:
+    """For tests of what the scripts do."""
+    if scripts:
+        pytest.skip(f"the scripts are not bundled: {scripts}")
+
+
+@pytest.fixture
+def problems(page: Page) -> list[str]:
+    """What the browser complains about: errors of scripts and refusals of the content policy."""
+    found: list[str] = []
+    page.on("pageerror", lambda error: found.append(str(error)))
+    page.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
+    return found
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory, scripts: str) -> Iterator[DemoProcess]:
     """One running demo for all browser tests; each test uses rounds or factories of its own."""
     folder: Path = tmp_path_factory.mktemp("demo") / "data"
     with DemoProcess(folder) as process:

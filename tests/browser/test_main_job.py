@@ -11,15 +11,6 @@ pytestmark = pytest.mark.browser
 ROUND = "lathe-tending-cobot"
 
 
-@pytest.fixture
-def problems(page: Page) -> list[str]:
-    """What the browser complains about: errors of scripts and refusals of the content policy."""
-    found: list[str] = []
-    page.on("pageerror", lambda error: found.append(str(error)))
-    page.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
-    return found
-
-
 def sign_in(page: Page, demo: DemoProcess, email: str) -> None:
     page.goto(f"{demo.url}/sign-in")
     page.locator("form", has=page.locator(f'input[value="{email}"]')).get_by_role("button").click()
@@ -33,7 +24,7 @@ def fill_card(page: Page, number: str) -> None:
 
 
 def test_a_factory_buys_together_with_the_test_card(
-    page: Page, browser: Browser, demo: DemoProcess, problems: list[str]
+    page: Page, browser: Browser, demo: DemoProcess, live: None, problems: list[str]
 ) -> None:
     page.goto(demo.url)
     page.get_by_label("검색어").fill("협동로봇")

@@ -182,13 +182,15 @@ async def test_a_source_is_linked_only_where_it_is_on_the_web(market: Any, clien
         assert (f'href="{address}"' in page.text, "javascript:" in page.text) == (is_linked, False)
 
 
-async def test_styles_are_kept_for_ever_under_the_hash_of_their_content(app: Any, client: httpx.AsyncClient):
+async def test_plain_files_are_kept_for_ever_under_the_hash_of_their_content(
+    app: Any, client: httpx.AsyncClient
+):
     page = await client.get("/search")
-    address = re.search(r"/static/app\.css\?v=[0-9a-f]+", page.text)
+    address = re.search(r"/static/icons\.svg\?v=[0-9a-f]+", page.text)
     assert address is not None
-    style = await client.get(address[0])
-    assert style.headers["content-type"].startswith("text/css")
-    assert style.headers["cache-control"] == "public, max-age=31536000, immutable"
+    icons = await client.get(address[0])
+    assert icons.headers["content-type"].startswith("image/svg+xml")
+    assert icons.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert (await client.get("/static/app.css?v=other")).headers["cache-control"] == "public, max-age=60"
     for name in ("nothing.css", "..%2Frender.py", "%2e%2e", "app.css%00"):
         assert (await client.get(f"/static/{name}")).status_code == 404
