@@ -1,7 +1,7 @@
 """From the bytes of a file to rows of text, or to errors that name line and column. Never an exception.
 
 CSV is read as UTF-8 (with or without a byte order mark), else as CP949, the encoding of Korean Excel; JSON
-Lines likewise. `xlsx_rows.py` and `aasx_rows.py` read the other formats. Rows come in batches, so that a long
+Lines likewise. `xlsx_files.py` and `aasx_rows.py` read the other formats. Rows come in batches, so that a long
 file is never in memory as rows.
 """
 
@@ -115,7 +115,7 @@ def read_batches(content: bytes, *, suffix: str) -> Iterator[RawTable]:
         wording = Wording(f"a file of at most {mebibytes} MiB", f"{mebibytes} MiB 이내의 파일")
         yield broken(0, "", f"{len(content):,} bytes", wording)
     elif suffix == ".xlsx":
-        from catalog.core.xlsx_rows import read_xlsx  # noqa: PLC0415 - its reader is loaded where one is read
+        from catalog.core.xlsx_files import read_xlsx  # noqa: PLC0415 - its reader is loaded where one is read
 
         yield from read_xlsx(content)
     elif suffix == ".aasx":

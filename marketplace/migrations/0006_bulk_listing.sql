@@ -83,3 +83,38 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public AS $$
     DO UPDATE SET version = nextval('search_versions'), attempts = 0, not_before = NULL, last_error = NULL
     WHERE d.xmin <> pg_current_xact_id()::xid
 $$;
+
+-- Long files are worked on by the workers: `running` rows are due, a lease says who works and is renewed with the
+-- progress. Stopping or dying leaves the catalog as it was; resuming begins with the kept file again.
+ALTER TABLE imports DROP CONSTRAINT imports_state_check;
+ALTER TABLE imports ADD CONSTRAINT imports_state_check
+    CHECK (state IN ('checked', 'applied', 'refused', 'running', 'stopped'));
+ALTER TABLE imports
+    ADD COLUMN mode         text NOT NULL DEFAULT 'check' CHECK (mode IN ('check', 'apply', 'take_good_rows')),
+    ADD COLUMN rows_done    integer NOT NULL DEFAULT 0 CHECK (rows_done >= 0),
+    ADD COLUMN rows_total   integer CHECK (rows_total >= 0),
+    ADD COLUMN stop_asked   boolean NOT NULL DEFAULT false,
+    ADD COLUMN attempts     integer NOT NULL DEFAULT 0,
+    ADD COLUMN leased_until timestamptz;
+COMMENT ON COLUMN imports.rows_total IS 'About how many rows the file has; null = not known';
+CREATE INDEX imports_running ON imports (created_at) WHERE state = 'running';
+
+-- Pictures of listings: uploaded files that were looked at; their content is stored once, under its SHA-256.
+CREATE TABLE listing_images (
+    id               uuid PRIMARY KEY,
+    product_id       bigint REFERENCES products,
+    package_model_id bigint REFERENCES package_models,
+    file_id          uuid NOT NULL REFERENCES files,
+    sha256           bytea NOT NULL REFERENCES file_contents,
+    media_type       text NOT NULL CHECK (media_type IN ('image/jpeg', 'image/png', 'image/webp')),
+    width            integer NOT NULL CHECK (width BETWEEN 1 AND 8000),
+    height           integer NOT NULL CHECK (height BETWEEN 1 AND 8000),
+    caption_ko       text NOT NULL DEFAULT '',
+    caption_en       text NOT NULL DEFAULT '',
+    created_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT listing_images_are_of_one_thing CHECK (num_nonnulls(product_id, package_model_id) = 1)
+);
+CREATE UNIQUE INDEX listing_images_once_per_product ON listing_images (product_id, sha256) WHERE product_id IS NOT NULL;
+CREATE UNIQUE INDEX listing_images_once_per_package ON listing_images (package_model_id, sha256) WHERE package_model_id IS NOT NULL;
+CREATE INDEX listing_images_by_content ON listing_images (sha256);
+GRANT DELETE ON listing_images TO marketplace_app;
