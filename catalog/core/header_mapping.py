@@ -168,6 +168,13 @@ def _plain(name: str) -> str:
     return "".join(char for char in unicodedata.normalize("NFC", folded) if char.isalnum())
 
 
+def names_of(table: RawTable) -> tuple[str, ...]:
+    """The columns of a table; where each row names its own, all that there are."""
+    if table.columns is not None:
+        return table.columns
+    return tuple(dict.fromkeys(name for row in table.rows for name in row.cells))
+
+
 def mapped(table: RawTable, mapping: HeaderMapping) -> RawTable:
     """The table under our names. Unknown columns keep theirs, so that the parser refuses them."""
     if mapping.is_identity:
@@ -179,9 +186,10 @@ def mapped(table: RawTable, mapping: HeaderMapping) -> RawTable:
             {
                 column: f"{cell} {unit}" if unit and _BARE_NUMBER.fullmatch(cell) else cell
                 for name, column, unit in kept
-                for cell in (row.cells[name],)
+                if (cell := row.cells.get(name)) is not None
             },
         )
         for row in table.rows
     )
-    return msgspec.structs.replace(table, columns=tuple(column for _, column, _ in kept), rows=rows)
+    columns = None if table.columns is None else tuple(column for _, column, _ in kept)
+    return msgspec.structs.replace(table, columns=columns, rows=rows)

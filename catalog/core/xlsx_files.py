@@ -56,8 +56,7 @@ def _sheet_rows(content: bytes) -> Iterator[list[Any]]:
         for sheet in workbook.sheets_metadata:
             if sheet.visible == SheetVisibleEnum.Visible:
                 found = workbook.get_sheet_by_name(sheet.name)
-                if found.total_height:
-                    yield from ([] for _ in range(found.start[0] if found.start else 0))
+                if found.height:
                     yield from found.iter_rows()
                     return
     except (CalamineError, ValueError, OSError, KeyError) as error:
@@ -77,6 +76,8 @@ def _check_parts(content: bytes) -> None:
         if _DECLARES.search(part):
             raise UnsafeZip(name, Wording("XML without DOCTYPE and ENTITY", "DOCTYPE과 ENTITY가 없는 XML"))
         if name.startswith("xl/worksheets/"):
+            if not part.rstrip().endswith(b"worksheet>"):
+                raise UnsafeZip(name, _WELL_FORMED)  # a reader would take the rows before the cut
             if part.count(b"<row") > ROWS_MAX + BLANK_ROWS_MAX:
                 wording = Wording(
                     f"at most {ROWS_MAX:,} rows in one file", f"파일 하나에 {ROWS_MAX:,}행 이내"

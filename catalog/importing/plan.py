@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from catalog.core.cells import Wording
-from catalog.core.header_mapping import HeaderMapping, map_header, mapped
+from catalog.core.header_mapping import HeaderMapping, map_header, mapped, names_of
 from catalog.core.import_rows import RawTable, RowError, row_error
 from catalog.core.listing_columns import COLUMNS
 from catalog.core.listing_diff import DIFF_ROWS_MAX, RowChange, change_of
@@ -90,11 +90,14 @@ class FilePlan:
     async def add(self, conn: asyncpg.Connection, batch: RawTable) -> bool:
         """Look at one batch; False where it shows that the file is broken, which ends it."""
         self.row_count += len(batch.rows)
-        if batch.columns is not None and not batch.is_broken:
-            self.header = self.header or map_header(
-                self.kind, batch.columns, definitions=self.definitions, choices=self.choices
-            )
-            batch = mapped(batch, self.header)
+        if not batch.is_broken:
+            header = self.header
+            if header is None or batch.columns is None:
+                header = map_header(
+                    self.kind, names_of(batch), definitions=self.definitions, choices=self.choices
+                )
+            self.header = self.header or header
+            batch = mapped(batch, header)
         digests = await self.take_unchanged(conn, batch)
         parsed = parse_table(
             self.kind,
