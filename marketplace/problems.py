@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException, ValidationException
 import catalog.errors as catalog_errors
 import group_buy.errors as group_buy_errors
 import search_config.errors as search_errors
+from catalog.core.image_files import UnfitImage
 from group_buy.gateway import GatewayRefused, GatewayUnavailable, WebhookRefused
 from marketplace.accounts.sessions import SignInRefused, TooManyAttempts
 from marketplace.db import DatabaseUnavailable
@@ -19,6 +20,8 @@ from marketplace.db import DatabaseUnavailable
 PROBLEMS: Final[dict[type[Exception], int]] = {
     catalog_errors.NotFound: 404,
     catalog_errors.TooManyCodes: 400,
+    catalog_errors.TooManyImages: 409,
+    UnfitImage: 400,
     catalog_errors.ImportNotAllowed: 403,
     catalog_errors.UnknownKind: 400,
     catalog_errors.ImportIdReused: 409,

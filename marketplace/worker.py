@@ -21,6 +21,7 @@ from group_buy.rounds import open_due_rounds
 from group_buy.settling import settle_one
 from group_buy.transactions import transaction
 from marketplace.accounts.sessions import remove_expired
+from marketplace.import_files import work_on_import
 from marketplace.payments.webhooks import process_one_webhook
 from search_config.engine import SearchEngine
 
@@ -30,6 +31,7 @@ ROUNDS_SECONDS: Final = 0.5
 CHARGES_SECONDS: Final = 0.25
 INDEX_SECONDS: Final = 0.1
 SEAL_SECONDS: Final = 5.0
+IMPORTS_SECONDS: Final = 0.5
 CLEAN_SECONDS: Final = 600.0
 BACK_OFF_SECONDS: Final = 5.0
 SETTLERS: Final = 4
@@ -143,6 +145,7 @@ def loops(
     tasks: list[Awaitable[None]] = [
         run_loop("rounds", lambda: advance_rounds(pool), pause_seconds=ROUNDS_SECONDS),
         run_loop("index", lambda: _index_batch_forever(dsn_connect, engine), pause_seconds=INDEX_SECONDS),
+        run_loop("imports", lambda: work_on_import(pool), pause_seconds=IMPORTS_SECONDS),
         run_loop("seal", lambda: seal_batch(pool), pause_seconds=SEAL_SECONDS),
         run_loop("clean", lambda: clean_up(pool), pause_seconds=CLEAN_SECONDS),
     ]

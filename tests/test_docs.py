@@ -29,9 +29,6 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 ADR_FOLDER = ROOT / "docs" / "adr"
 ADR_HEADINGS = ["Context", "Decision", "Consequences", "Alternatives", "References"]
 
-PROMISED_VARIABLES = {"SFA_TEST_DATA"}
-"""A name that the contracts give to tests of foreign files, which this version has none of."""
-
 GENERAL_PROBLEMS = {
     "invalid-request": 400,
     "not-signed-in": 401,
@@ -88,7 +85,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
 
 def variables_of_tests() -> set[str]:
     sources = [file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("*.py")]
-    return {name for source in sources for name in READS_VARIABLE.findall(source)} | PROMISED_VARIABLES
+    return {name for source in sources for name in READS_VARIABLE.findall(source)}
 
 
 def test_variables_of_the_tests_are_documented() -> None:

@@ -192,6 +192,8 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "applied": N_("반영됨"),
         "applied_partly": N_("일부 반영됨"),
         "refused": N_("오류로 반영 안 함"),
+        "running": N_("진행 중"),
+        "stopped": N_("멈춤"),
     },
     "compare_group": {
         "price": N_("가격과 조건"),

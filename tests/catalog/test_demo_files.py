@@ -8,7 +8,7 @@ import asyncpg
 from catalog.core.import_rows import read_table
 from catalog.core.listing_rows import IMPORT_KINDS, ImportKind
 from catalog.core.viewer import ANONYMOUS, Viewer
-from catalog.exporting import export_rows, write_export
+from catalog.exporting import EXPORT_SUFFIXES, export_rows, write_export
 from catalog.importing import apply_import, check_import
 from catalog.indexing import index_batch
 from catalog.package_models import list_package_models_by_codes
@@ -63,7 +63,7 @@ async def test_the_demo_files_import_whole_and_a_second_time_as_unchanged(conn: 
         assert await conn.fetchval("SELECT count(*) FROM search_dirty") == 0
 
     for kind in IMPORT_KINDS:
-        for suffix in (".csv", ".jsonl"):
+        for suffix in EXPORT_SUFFIXES:
             content = write_export(kind, await export_rows(conn, kind=kind), suffix=suffix)
             report = await check_import(
                 conn, kind=kind, table=read_table(content, suffix=suffix), viewer=coordinator

@@ -9,6 +9,7 @@ from litestar.params import FromPath
 
 from catalog.core.package_model import PackageModel, package_share
 from catalog.errors import OfferNotFound, OrganizationNotFound
+from catalog.images import list_images
 from catalog.package_models import get_package_model
 from catalog.vendors import get_vendor
 from marketplace.accounts.access import belongs_to, viewer_of
@@ -114,6 +115,7 @@ async def package_page(request: AnyRequest, code: FromPath[str], conn: Conn, use
         section="search",
         package=await package_view(conn, package),
         vendor=await vendor_view(conn, package),
+        images=await list_images(conn, listing="package_model", code=code),
         components=[component_view(line) for line in package.version.lines],
         offers=[offer_view(offer) for offer in package.offers],
         cards=await list_round_cards(conn, rounds),

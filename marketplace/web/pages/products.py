@@ -7,6 +7,7 @@ from litestar.params import FromPath
 
 from catalog.core.product import Product
 from catalog.core.viewer import Viewer
+from catalog.images import list_images
 from catalog.offers import list_offers_of_product
 from catalog.package_models import list_package_models_with_product
 from catalog.products import get_product
@@ -108,6 +109,7 @@ async def product_page(request: AnyRequest, code: FromPath[str], conn: Conn, use
         section="search",
         product=product_view(product),
         specs=[spec_view(spec) for spec in product.specs],
+        images=await list_images(conn, listing="product", code=code),
         origin=origin_view(product.origin, today=await read_today(conn)),
         offers=[offer_view(offer) for offer in offers],
         packages=await list_containing_packages(conn, product=product, viewer=viewer),
