@@ -8,7 +8,7 @@ import msgspec
 from search_config.documents import IndexName, SearchDocument
 from search_config.query import Principal, SearchQuery
 
-Notice: TypeAlias = Literal["text_cut", "page_limited", "relaxed"]
+Notice: TypeAlias = Literal["text_cut", "page_limited", "relaxed", "degraded"]
 
 
 class SearchHit(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +38,8 @@ class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
     `total` is the exact number of hits; `page_count` ends at the settings' `hits_max` (1,000 hits).
     `facets` and `bounds` of a field ignore that field's own filter, so the other choices stay visible.
     `rewritten` is the text that was searched instead of a mistyped one. `notices`: `text_cut` (2,000
-    characters), `page_limited` (asked beyond the last reachable page), `relaxed` (not every word found).
+    characters), `page_limited` (asked beyond the last reachable page), `relaxed` (not every word found),
+    `degraded` (the engine is down: PostgreSQL answered, simpler and from 1,000 candidates at most).
     """
 
     hits: tuple[SearchHit, ...]
@@ -71,15 +72,8 @@ class EngineHealth(msgspec.Struct, frozen=True, kw_only=True):
     indexes: tuple[IndexHealth, ...]
 
 
-class SearchEngine(Protocol):
-    """What the marketplace asks of a search engine. Every method may raise `SearchUnavailable`."""
-
-    async def search(self, query: SearchQuery, principal: Principal) -> SearchPage:
-        """Answer one query with what this principal may see.
-
-        Raises UnknownField or InvalidFilterValue when the query does not fit the index settings.
-        """
-        ...
+class DocumentSink(Protocol):
+    """What an indexer needs of an engine."""
 
     async def upsert(self, index: IndexName, documents: Sequence[SearchDocument]) -> None:
         """Insert or replace whole documents; searchable by every process when it returns."""
@@ -87,6 +81,17 @@ class SearchEngine(Protocol):
 
     async def delete(self, index: IndexName, ids: Sequence[str]) -> None:
         """Remove documents; unknown ids are ignored."""
+        ...
+
+
+class SearchEngine(DocumentSink, Protocol):
+    """What the marketplace asks of a search engine. Every method may raise `SearchUnavailable`."""
+
+    async def search(self, query: SearchQuery, principal: Principal) -> SearchPage:
+        """Answer one query with what this principal may see.
+
+        Raises UnknownField or InvalidFilterValue when the query does not fit the index settings.
+        """
         ...
 
     async def rebuild(self, index: IndexName, batches: AsyncIterator[Sequence[SearchDocument]]) -> int:

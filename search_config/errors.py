@@ -41,3 +41,12 @@ class SearchUnavailable(SearchError):
         self.index = index
         self.reason = reason
         super().__init__(f"search index {index!r} is unavailable: {reason}")
+
+
+class DocumentsRefused(SearchError):
+    """The engine cannot index these documents; other documents are not affected."""
+
+    def __init__(self, index: str, *, reason: str) -> None:
+        self.index = index
+        self.reason = reason
+        super().__init__(f"search index {index!r} refused documents: {reason}")
