@@ -5,6 +5,7 @@ The official client opens a connection per call and may not be shared by threads
 """
 
 import asyncio
+import io
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -203,7 +204,8 @@ class MeilisearchHttp:
         if self._session is None or self._session.closed:
             timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
             self._session = aiohttp.ClientSession(headers=self._headers, timeout=timeout)
-        data = None if body is None else msgspec.json.encode(body)
+        # As a file: aiohttp warns that sending megabytes of plain bytes would hold up the event loop.
+        data = None if body is None else io.BytesIO(msgspec.json.encode(body))
         headers = {"Content-Type": "application/json"} if data else {}
         try:
             async with self._session.request(

@@ -34,7 +34,7 @@ from search_config.synonyms import Synonyms
 
 CompiledSettings = Mapping[str, Any]
 
-RANKING_RULES = ("sort", "words", "typo", "attribute", "exactness", f"{NAME_LENGTH}:asc")
+RANKING_RULES = ("sort", "words", "typo", "exactness", "attributeRank", f"{NAME_LENGTH}:asc")
 """`attribute` rather than the newer `attributeRank`: servers before 1.36 know only the former. No proximity:
 lanes hold words out of order. Equal hits: the shorter name (UR5e before UR512e when one types UR5)."""
 TOTAL_HITS_MAX = 10_000_000
