@@ -16,6 +16,7 @@ from search_config.documents import IndexName, SearchDocument
 from search_config.embedded_folder import IndexFolder
 from search_config.embedded_schema import ANALYZER, VERSION_SEPARATOR, analyzer, build_schema, to_tantivy
 from search_config.embedded_search import IndexSearch
+from search_config.embedded_vocabulary import IndexVocabulary
 from search_config.engine import EngineHealth, IndexHealth, SearchPage
 from search_config.errors import SearchUnavailable
 from search_config.query import ParsedQuery, Principal, SearchQuery, parse_query
@@ -45,6 +46,7 @@ class _IndexStore:
         self.synonyms = load_synonyms(settings)
         self.schema: Schema = build_schema(settings)
         self.folder = IndexFolder(home, index=settings.index, fingerprint=settings.fingerprint)
+        self.vocabulary = IndexVocabulary(self.schema)
         self._opened: _Opened | None = None
         self._opening = threading.Lock()
 
@@ -120,7 +122,12 @@ class _IndexStore:
             )
             return msgspec.structs.replace(empty, facets=dict.fromkeys(query.facets, ()))
         search = IndexSearch(
-            searcher, self.schema, settings=self.settings, synonyms=self.synonyms, principal=principal
+            searcher,
+            self.schema,
+            settings=self.settings,
+            synonyms=self.synonyms,
+            vocabulary=self.vocabulary.read(searcher, self.synonyms),
+            principal=principal,
         )
         return search.run(query)
 

@@ -31,14 +31,20 @@ class IndexFolder:
         self.index = index
         self.fingerprint = fingerprint
         self.path = home / index
+        self._seen: tuple[tuple[int, int], Path] | None = None
 
     def current(self) -> Path | None:
         """The generation in use, None before the first write."""
+        pointer = self.path / "CURRENT"
         try:
-            name = (self.path / "CURRENT").read_text(encoding="ascii").strip()
+            status = pointer.stat()
+            stamp = (status.st_ino, status.st_mtime_ns)
+            seen = self._seen
+            if seen is None or seen[0] != stamp:  # every swap makes a new file
+                seen = self._seen = (stamp, self.path / pointer.read_text(encoding="ascii").strip())
         except FileNotFoundError:
             return None
-        return self.path / name
+        return seen[1]
 
     def is_outdated(self, generation: Path) -> bool:
         """Whether this generation was built with other settings."""

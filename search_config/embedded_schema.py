@@ -1,5 +1,6 @@
 """Layout of a tantivy index: which fields it has and how a document fills them."""
 
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -7,22 +8,23 @@ import msgspec
 from tantivy import Document, Schema, SchemaBuilder, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
 
 from search_config.analysis import (
-    Run,
     clean_value,
     code_tokens,
     head_tokens,
-    initial_tokens,
-    key_tokens,
     split_runs,
     squash,
     text_tokens,
+    vocabulary_words,
 )
 from search_config.documents import DOCUMENT_TYPES, SearchDocument, SpecValue
 from search_config.embedded_filters import filter_name, spec_terms
-from search_config.settings import IndexSettings
+from search_config.settings import IndexSettings, Searchable
+from search_config.units import spec_measure
 
 ANALYZER = "tokens"
 VERSION_SEPARATOR = "\t"
+LANES = ("codes", "heads", "exact", "words")
+"""Fields beside the text: model numbers, what a thing is, its whole name, words of the vocabulary."""
 TERM_LENGTH_MAX = 200
 """Characters of a facet value; longer ones are cut so that one wild value cannot bloat the index."""
 
@@ -62,7 +64,7 @@ def build_schema(settings: IndexSettings) -> Schema:
     builder.add_bytes_field("source", stored=True)
     for name in tiers(settings):
         builder.add_text_field(name, tokenizer_name=ANALYZER, index_option="freq")
-    for name in ("keys", "codes", "initials", "heads", "exact"):
+    for name in LANES:
         builder.add_text_field(name, tokenizer_name=ANALYZER, index_option="basic")
     for entry in settings.filterable:
         name = filter_name(entry.field)
@@ -102,24 +104,38 @@ def to_tantivy(document: SearchDocument, settings: IndexSettings) -> Document:
 
 def _searched(document: SearchDocument, settings: IndexSettings) -> dict[str, Iterable[str]]:
     text: dict[str, list[str]] = {name: [] for name in tiers(settings)}
-    lanes: dict[str, set[str]] = {name: set() for name in ("keys", "codes", "initials", "heads", "exact")}
+    lanes: dict[str, set[str]] = {name: set() for name in LANES}
+    is_public = document.visibility == "public"
     for entry in settings.searchable:
+        analyze = _analyze_text if entry.is_name or entry.is_code or entry.weight < 1 else _analyze_repeated
         for value in _texts(document, entry.field):
-            runs = split_runs(value)
-            text[tier_name(entry.weight)].extend(text_tokens(runs))
-            if entry.completes:
-                _add_completions(lanes, runs)
-            if entry.is_name or entry.is_label:
-                lanes["heads"] |= head_tokens(runs)
-            if entry.is_name or entry.is_code:
-                lanes["exact"].add(squash(value))
+            analyzed = analyze(value, entry)
+            text[tier_name(entry.weight)].extend(analyzed["text"])
+            for name in LANES:
+                if found := analyzed.get(name):
+                    lanes[name].update(found)
+    if not is_public:
+        lanes["words"].clear()  # or corrections would tell what hidden documents say
     return {**text, **lanes}
 
 
-def _add_completions(lanes: dict[str, set[str]], runs: list[Run]) -> None:
-    lanes["keys"] |= key_tokens(runs)
-    lanes["codes"] |= code_tokens(runs)
-    lanes["initials"] |= initial_tokens(runs)
+def _analyze_text(value: str, entry: Searchable) -> dict[str, Iterable[str]]:
+    """Tokens of one value of one field, by index field."""
+    runs = split_runs(value)
+    analyzed: dict[str, Iterable[str]] = {"text": text_tokens(runs)}
+    if entry.completes:
+        analyzed["codes"] = code_tokens(runs)
+        analyzed["words"] = list(vocabulary_words(runs))
+    if entry.is_name or entry.is_label:
+        analyzed["heads"] = head_tokens(runs)
+    if entry.is_name or entry.is_code:
+        analyzed["exact"] = [whole] if (whole := squash(value)[:TERM_LENGTH_MAX]) else []
+    if entry.is_code and whole:
+        analyzed["codes"] = {*code_tokens(runs), whole}
+    return analyzed
+
+
+_analyze_repeated = functools.lru_cache(maxsize=5_000)(_analyze_text)
 
 
 def _values(document: SearchDocument, field: str) -> list[Any]:
@@ -137,9 +153,14 @@ def _texts(document: SearchDocument, field: str) -> list[str]:
 
 
 def _spec_text(spec: SpecValue) -> str:
-    number = "" if spec.number is None else f"{spec.number:g}{spec.unit or ''}"
-    upper = "" if spec.number_max is None else f"{spec.number_max:g}{spec.unit or ''}"
-    return " ".join(part for part in (spec.code.replace("_", " "), number, upper, spec.text or "") if part)
+    code, unit = spec_measure(spec.code, spec.unit)
+    number = "" if spec.number is None else _measure_text(spec, unit or "")
+    return " ".join(part for part in (code.replace("_", " "), number, spec.text or "") if part)
+
+
+def _measure_text(spec: SpecValue, unit: str) -> str:
+    upper = "" if spec.number_max is None else f"~{spec.number_max:.10g}"
+    return f"{spec.number:.10g}{upper}{unit}"
 
 
 def _add_filter_values(filled: Document, name: str, values: list[Any], *, kind: str) -> None:

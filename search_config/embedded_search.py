@@ -1,6 +1,7 @@
 """One search on an open tantivy index: find, mend, rank, count. Everything is seen through the principal."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -9,20 +10,28 @@ from tantivy import Order, Query, Schema, Searcher
 from search_config.documents import DOCUMENT_TYPES
 from search_config.embedded_filters import all_of, compile_filter, filter_name
 from search_config.embedded_schema import sort_name
-from search_config.embedded_text import TextCompiler
+from search_config.embedded_text import TextCompiler, TextQuery
 from search_config.engine import Bounds, FacetCount, Notice, SearchHit, SearchPage
 from search_config.query import ParsedQuery, Principal, visibility_filter
-from search_config.rewriting import Slot, Understanding, understand
+from search_config.rewriting import Slot, Understanding, rewrite, understand
 from search_config.settings import IndexSettings
 from search_config.synonyms import Synonyms
+from search_config.vocabulary import Vocabulary
+
+FEW_HITS = 10
+"""A sentence that finds fewer is asked again with fewer of its words."""
+
+EVERYTHING = TextQuery(Query.all_query(), Query.all_query())
+NOTHING = TextQuery(Query.empty_query(), Query.empty_query())
 
 
 class FoundText(msgspec.Struct, frozen=True):
     """The text part of a search: what to look for, what was mistyped, whether words were given up."""
 
-    query: Query
+    text: TextQuery
     rewritten: str | None = None
     is_relaxed: bool = False
+    wider: Understanding | None = None
 
 
 class IndexSearch:
@@ -35,26 +44,26 @@ class IndexSearch:
         *,
         settings: IndexSettings,
         synonyms: Synonyms,
+        vocabulary: Vocabulary,
         principal: Principal,
     ) -> None:
         self.searcher = searcher
         self.schema = schema
         self.settings = settings
         self.synonyms = synonyms
-        self.text = TextCompiler(schema, settings)
+        self.vocabulary = vocabulary
+        self.text = TextCompiler(searcher, schema, settings)
         self.visible = self._filter(compile_filter(schema, visibility_filter(principal)))
 
     def run(self, query: ParsedQuery) -> SearchPage:
         """The page of a checked query."""
-        understanding = understand(query.text, self.synonyms, is_finished=query.is_finished)
-        found = FoundText(self._direct(query, understanding))
-        everything = self._condition(found.query, query, without=None)
-        hits, total = self._hits(everything, query)
-        if total == 0 and understanding.slots and not self._count(found.query):
-            found = self._mend(understanding)
-            everything = self._condition(found.query, query, without=None)
-            hits, total = self._hits(everything, query)
-        facets, bounds = self._facets(found.query, query, everything)
+        found = self._find_text(query)
+        hits, total = self._hits(self._condition(found.text.ranked, query), query)
+        few = FEW_HITS if found.wider and found.wider.is_sentence else 1
+        if total < few and found.wider and self._count(found.text.matching) < few:
+            found = self._widen(found, hits_min=few)
+            hits, total = self._hits(self._condition(found.text.ranked, query), query)
+        facets, bounds = self._facets(found.text.matching, query)
         notices: tuple[Notice, ...] = (*query.notices, *(("relaxed",) if found.is_relaxed else ()))
         return SearchPage(
             hits=hits,
@@ -69,48 +78,59 @@ class IndexSearch:
             notices=notices,
         )
 
-    def _direct(self, query: ParsedQuery, understanding: Understanding) -> Query:
+    def _find_text(self, query: ParsedQuery) -> FoundText:
         """All documents without a text, none for a text without a word (`!!!`), else those with every word."""
         if not query.text:
-            return Query.all_query()
-        return self.text.query(understanding) if understanding.slots else Query.empty_query()
+            return FoundText(EVERYTHING)
+        understanding = understand(
+            query.text,
+            self.synonyms,
+            self.vocabulary,
+            is_finished=query.is_finished,
+            is_literal=query.is_literal,
+        )
+        if not understanding.slots:
+            return FoundText(NOTHING)
+        settled = self._settle(understanding)
+        is_rewritten = settled.slots != understanding.slots
+        rewritten = rewrite(query.text, understanding, settled) if is_rewritten else None
+        return FoundText(self.text.query(settled), rewritten, wider=settled)
 
-    def _mend(self, understanding: Understanding) -> FoundText:
-        """Nothing has every word: try the other keyboard layout, then slips of a finger, then fewer words.
+    def _settle(self, understanding: Understanding) -> Understanding:
+        """Take a word for a slip only where nothing that this principal may see has it as written.
 
         Only visible documents decide, or a hidden document would change what others find.
         """
-        slots: list[Slot] = []
-        words: list[str] = []
-        for slot in understanding.slots:
-            retyped = self._retyped(slot)
-            slots.extend(retyped or (slot,))
-            words.append(slot.layout if retyped else slot.surface)
-        is_retyped = words != [slot.surface for slot in understanding.slots]
-        rewritten = " ".join(words) if is_retyped else None
-        mended = Understanding(tuple(slots), "".join(words), is_code=False)
-        needed = [query for slot in slots if not slot.is_optional and (query := self._findable(slot))]
-        given_up = sum(not slot.is_optional for slot in slots) - len(needed)
+        slots = tuple(
+            slot.corrected() if slot.corrections and not self._count(self.text.slot(slot)) else slot
+            for slot in understanding.slots
+        )
+        return understanding.settled(slots)
+
+    def _widen(self, found: FoundText, *, hits_min: int) -> FoundText:
+        """Nothing has every word: give up words that nothing has, then ask for two thirds, then one third.
+
+        A sentence also widens when few documents have every word.
+        """
+        asked = found.wider
+        if asked is None:
+            return found
+        slots = [slot for slot in asked.slots if not slot.is_optional]
+        head = asked.slots[asked.head_place]
+        findable = self._findable(slots) or self._findable(asked.slots)
+        needed = list(findable.values())
+        kept = [findable[head]] if head in findable else []
         for slots_min in dict.fromkeys(math.ceil(len(needed) * share / 3) for share in (3, 2, 1)):
-            query = self.text.combine(mended, needed, slots_min=slots_min)
-            if slots_min and self._count(query):
-                is_relaxed = bool(given_up) or slots_min < len(needed)
-                return FoundText(query, rewritten, is_relaxed)
-        return FoundText(Query.empty_query())
+            text = self.text.combine(asked, needed, slots_min=slots_min, kept=kept)
+            if slots_min and self._count(text.matching) >= hits_min:
+                is_relaxed = len(needed) < len(slots) or slots_min < len(needed)
+                return FoundText(text, found.rewritten, is_relaxed)
+        if hits_min > 1:
+            return self._widen(found, hits_min=1)
+        return FoundText(self.text.loose(asked), found.rewritten, is_relaxed=True)
 
-    def _retyped(self, slot: Slot) -> tuple[Slot, ...]:
-        """Slots of the same keys in the other layout, when only they find something."""
-        if not slot.layout or slot.is_optional or self._count(self.text.slot(slot)):
-            return ()
-        slots = understand(slot.layout, self.synonyms).slots
-        return slots if all(self._count(self.text.slot(other)) for other in slots) else ()
-
-    def _findable(self, slot: Slot) -> Query | None:
-        query = self.text.slot(slot)
-        if self._count(query):
-            return query
-        near = self.text.fuzzy(slot)
-        return near if near is not None and self._count(near) else None
+    def _findable(self, slots: Iterable[Slot]) -> dict[Slot, Query]:
+        return {slot: query for slot in slots if self._count(query := self.text.slot(slot))}
 
     def _filter(self, query: Query) -> Query:
         return Query.const_score_query(query, 0.0)
@@ -119,7 +139,7 @@ class IndexSearch:
         result = self.searcher.search(all_of([query, self.visible]), limit=1)
         return int(result.count)  # type: ignore[attr-defined]  # missing in the stub of tantivy 0.27
 
-    def _condition(self, text: Query, query: ParsedQuery, *, without: str | None) -> Query:
+    def _condition(self, text: Query, query: ParsedQuery, *, without: str | None = None) -> Query:
         wanted = compile_filter(self.schema, query.filter_without(without))
         return all_of([text, self.visible, self._filter(wanted)])
 
@@ -149,14 +169,14 @@ class IndexSearch:
         return tuple(hits), int(result.count)  # type: ignore[attr-defined]  # missing in the stub
 
     def _facets(
-        self, text: Query, query: ParsedQuery, everything: Query
+        self, text: Query, query: ParsedQuery
     ) -> tuple[dict[str, tuple[FacetCount, ...]], dict[str, Bounds]]:
         """Counts of every asked facet; a facet with a filter of its own is counted without it."""
         facets: dict[str, tuple[FacetCount, ...]] = {}
         bounds: dict[str, Bounds] = {}
         filtered = [field for field in query.facets if field in query.filters]
         free = [field for field in query.facets if field not in query.filters]
-        groups = [(everything, free)] if free else []
+        groups = [(self._condition(text, query), free)] if free else []
         groups += [(self._condition(text, query, without=field), [field]) for field in filtered]
         for condition, fields in groups:
             answer = self.searcher.aggregate(condition, self._aggregations(fields))

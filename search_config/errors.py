@@ -50,3 +50,13 @@ class DocumentsRefused(SearchError):
         self.index = index
         self.reason = reason
         super().__init__(f"search index {index!r} refused documents: {reason}")
+
+
+class InvalidCorpus(SearchError):
+    """A file of documents or graded queries cannot be read; `line` counts from 1."""
+
+    def __init__(self, file: str, *, line: int, reason: str) -> None:
+        self.file = file
+        self.line = line
+        self.reason = reason
+        super().__init__(f"{file}, line {line}: {reason}")

@@ -28,11 +28,49 @@ _JAMO_OF_KEY = {key: jamo for jamo, key in _SIMPLE_KEYS.items()}
 _JOINED = {parts: jamo for jamo, parts in _COMPOUNDS.items()}
 
 PARTICLES = (
-    *("으로부터", "에서는", "입니다"),
-    *("에서", "에게", "부터", "까지", "으로", "하는", "되는", "하기", "이나"),
-    *("용", "를", "을", "은", "는", "이", "가", "의", "에", "와", "과", "로", "도", "한", "할", "된", "인"),
+    *("으로부터", "에서부터", "이랑은"),
+    *("에서는", "에서도", "입니다", "이라는", "으로는", "까지는"),
+    *("에서", "에게", "부터", "까지", "으로", "하고", "이나", "이랑", "처럼", "보다", "라는", "짜리", "마다"),
+    *("용", "를", "을", "은", "는", "이", "가", "의", "에", "와", "과", "로", "도", "만", "나", "랑", "인"),
 )
 """Endings a Korean noun carries in a sentence, longest first; 용 (`for`) joins products to accessories."""
+
+VERB_ENDINGS = (
+    *("하고싶은", "해주는", "시켜주는", "해드리는", "하기위한", "하십시오"),
+    *(
+        "하려고",
+        "하려면",
+        "하면서",
+        "합니다",
+        "시키는",
+        "해주는",
+        "하여",
+        "해서",
+        "하는",
+        "되는",
+        "하기",
+        "하고",
+    ),
+    *("하게", "한", "할", "된", "될"),
+)
+"""Endings that make a verb of a noun, longest first: 측정하는 is what 측정 does."""
+
+LETTER_NAMES = (
+    *(
+        ("더블유", "w"),
+        ("에이치", "h"),
+        ("에이", "a"),
+        ("에치", "h"),
+        ("에프", "f"),
+        ("에스", "s"),
+        ("엑스", "x"),
+    ),
+    *(("와이", "y"), ("아이", "i"), ("제이", "j"), ("케이", "k"), ("브이", "v"), ("제트", "z"), ("비", "b")),
+    *(("씨", "c"), ("시", "c"), ("디", "d"), ("이", "e"), ("지", "g"), ("쥐", "g"), ("엘", "l"), ("엠", "m")),
+    *(("엔", "n"), ("오", "o"), ("피", "p"), ("큐", "q"), ("알", "r"), ("티", "t"), ("유", "u"), ("에", "a")),
+)
+"""How Koreans say Latin letters, longest first."""
+_SAID = {letter: name for name, letter in reversed(LETTER_NAMES)} | {"a": "에이", "c": "씨", "g": "지"}
 
 
 def is_syllable(character: str) -> bool:
@@ -71,12 +109,32 @@ def initials(text: str) -> str:
     return "".join(split_syllable(character)[0] for character in text if is_syllable(character))
 
 
-def strip_particle(word: str) -> str:
-    """The word without its ending when two syllables or more remain: `센서를` gives `센서`."""
-    for particle in PARTICLES:
-        if word.endswith(particle) and len(word) - len(particle) >= 2:
-            return word.removesuffix(particle)
-    return word
+def particle_stems(word: str) -> list[str]:
+    """The word without each ending that it may carry, two syllables or more: `센서를` gives `센서`."""
+    stems = [word.removesuffix(particle) for particle in PARTICLES if word.endswith(particle)]
+    stems += [stem.removesuffix("용") for stem in stems if stem.endswith("용")]
+    return [stem for stem in stems if len(stem) >= 2]
+
+
+def verb_stem(word: str) -> str | None:
+    """The noun inside a verb: `측정하는` gives `측정`; None when there is none of two syllables."""
+    found = (word.removesuffix(ending) for ending in VERB_ENDINGS if word.endswith(ending))
+    return next((stem for stem in found if len(stem) >= 2), None)
+
+
+def spelled_letters(word: str) -> tuple[str, str]:
+    """Latin letters said in Hangul and what follows them: `엘에스일렉트릭` gives `ls` and `일렉트릭`."""
+    letters: list[str] = []
+    rest = word
+    while found := next((pair for pair in LETTER_NAMES if rest.startswith(pair[0])), None):
+        letters.append(found[1])
+        rest = rest.removeprefix(found[0])
+    return "".join(letters), rest
+
+
+def say_letters(letters: str) -> str:
+    """Latin letters as they are said: `ts` gives `티에스`."""
+    return "".join(_SAID.get(letter, letter) for letter in letters)
 
 
 def compose(keys: str) -> str | None:

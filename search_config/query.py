@@ -74,6 +74,7 @@ class SearchQuery(msgspec.Struct, frozen=True, kw_only=True):
     `filters` maps a field to values (any of them), `ranges` to (lower, upper) with None for open,
     `sort` is `relevance`, a sortable name, or a name with `:ascending` / `:descending`.
     Fields: those of the index settings, and `specs.<code>` for a technical property.
+    `is_literal` searches the words as written: the way back from a text that was read as another.
     """
 
     index: IndexName = "catalog"
@@ -85,6 +86,7 @@ class SearchQuery(msgspec.Struct, frozen=True, kw_only=True):
     page: int = 1
     page_size: int = 20
     facets: Sequence[str] = ()
+    is_literal: bool = False
 
 
 class Sort(msgspec.Struct, frozen=True):
@@ -108,6 +110,7 @@ class ParsedQuery(msgspec.Struct, frozen=True, kw_only=True):
     page_size: int
     facets: tuple[str, ...]
     is_finished: bool = False
+    is_literal: bool = False
     notices: tuple[Literal["text_cut", "page_limited"], ...] = ()
 
     @property
@@ -153,6 +156,7 @@ def parse_query(query: SearchQuery, settings: IndexSettings) -> ParsedQuery:
         page_size=page_size,
         facets=_parse_facets(query.facets, settings),
         is_finished=query.text[:TEXT_LENGTH_MAX][-1:].isspace(),
+        is_literal=query.is_literal,
         notices=tuple(notices),
     )
 

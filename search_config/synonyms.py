@@ -1,41 +1,20 @@
 """Synonym groups: words that mean one thing in Korean, English and abbreviations. Pure."""
 
-import bisect
-
 import msgspec
 
-from search_config.analysis import squash
+from search_config.analysis import split_runs, squash
 from search_config.errors import InvalidSettings
-from search_config.hangul import keystrokes
-
-COMPLETED_KEYS_MIN = 4
-"""Keystrokes before a half-typed word is completed to a synonym: two syllables or four letters."""
-COMPLETED_GROUPS_MAX = 3
-COMPLETED_READ_MAX = 50
 
 
 class Synonyms(msgspec.Struct, frozen=True):
-    """`words` maps a squashed word to the others of its groups; `typed` is sorted (keystrokes, word)."""
+    """`words` maps a squashed word to the others of its groups; `parts` are the single words of all phrases."""
 
     words: dict[str, tuple[str, ...]]
-    typed: tuple[tuple[str, str], ...]
+    parts: frozenset[str] = frozenset()
 
     def of(self, word: str) -> tuple[str, ...]:
         """The other words of every group that `word` (squashed) belongs to."""
         return self.words.get(word, ())
-
-    def completions(self, keys: str, *, is_latin: bool) -> tuple[str, ...]:
-        """Known words that these keystrokes begin, shortest first; none while too little is typed."""
-        if len(keys) < COMPLETED_KEYS_MIN:
-            return ()
-        start = bisect.bisect_left(self.typed, (keys, ""))
-        found: list[str] = []
-        for typed, word in self.typed[start : start + COMPLETED_READ_MAX]:
-            if not typed.startswith(keys):
-                break
-            if word.isascii() == is_latin:
-                found.append(word)
-        return tuple(sorted(found, key=lambda word: (len(word), word))[:COMPLETED_GROUPS_MAX])
 
 
 def parse_synonyms(text: str, *, file: str = "synonyms.txt") -> Synonyms:
@@ -44,6 +23,7 @@ def parse_synonyms(text: str, *, file: str = "synonyms.txt") -> Synonyms:
     `#` starts a comment. Raises InvalidSettings with the line number for a group of fewer than two words.
     """
     words: dict[str, list[str]] = {}
+    parts: set[str] = set()
     for number, line in enumerate(text.splitlines(), start=1):
         content = line.partition("#")[0].strip()
         if not content:
@@ -53,10 +33,12 @@ def parse_synonyms(text: str, *, file: str = "synonyms.txt") -> Synonyms:
         targets = [word.strip() for word in right.split(",") if word.strip()] if arrow else sources
         if not sources or not targets or len({*map(squash, sources), *map(squash, targets)}) < 2:
             raise InvalidSettings(file, reason=f"line {number}: a group needs two different words")
+        parts.update(
+            run.text for word in (*sources, *targets) for run in split_runs(word) if len(run.text) > 1
+        )
         for source in sources:
             key = squash(source)
             others = [target for target in targets if squash(target) != key]
             known = words.setdefault(key, [])
             known.extend(other for other in others if other not in known)
-    typed = sorted((keystrokes(word), word) for word in words)
-    return Synonyms({word: tuple(others) for word, others in words.items()}, tuple(typed))
+    return Synonyms({word: tuple(others) for word, others in words.items()}, frozenset(parts))

@@ -1,9 +1,14 @@
-"""search and reindex."""
+"""search, search-eval and reindex."""
 
 import argparse
+import tempfile
+from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from marketplace.cli.market import (
+    Refused,
     catch_up,
     open_market,
     print_json,
@@ -12,7 +17,9 @@ from marketplace.cli.market import (
     say,
     settings_of,
 )
-from search_config.engine import SearchPage
+from search_config.embedded_engine import EmbeddedEngine
+from search_config.engine import SearchEngine, SearchPage
+from search_config.evaluation import Judgment, judge, read_corpus, read_queries
 from search_config.query import Principal, SearchQuery
 from search_config.settings import INDEX_NAMES
 
@@ -28,6 +35,14 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     search.add_argument("--lang", choices=("ko", "en"), default="ko", help="language of the printed names")
     search.add_argument("--json", action="store_true", help="print JSON")
     search.set_defaults(run=run_search)
+    evaluate = verbs.add_parser(
+        "search-eval", parents=[common], help="judge search on any corpus and graded queries (JSON Lines)"
+    )
+    evaluate.add_argument("corpus", type=Path, metavar="CORPUS.jsonl")
+    evaluate.add_argument("queries", type=Path, metavar="QUERIES.jsonl")
+    evaluate.add_argument("--engine", choices=("embedded", "meilisearch"), default="embedded")
+    evaluate.add_argument("--json", action="store_true", help="print JSON")
+    evaluate.set_defaults(run=run_search_eval)
     reindex = verbs.add_parser("reindex", parents=[common], help="build a fresh search index and swap it in")
     reindex.add_argument(
         "index", nargs="?", choices=INDEX_NAMES, metavar="INDEX", help="one index (default: all)"
@@ -73,6 +88,41 @@ def search_document(query: str, page: SearchPage) -> dict[str, Any]:
             }
         )
     return {"query": query, "rewritten": page.rewritten, "total": page.total, "hits": hits}
+
+
+async def run_search_eval(options: argparse.Namespace) -> int:
+    """Fill a throw-away index with the corpus, ask every query and print nDCG@10; needs no database."""
+    for path in (options.corpus, options.queries):
+        if not path.is_file():
+            raise Refused(f"{path} is not a file")
+    queries = read_queries(options.queries)
+    with tempfile.TemporaryDirectory(prefix="search-eval-") as home:
+        engine = make_throw_away_engine(options.engine, Path(home))
+        judgment = await judge(engine, read_corpus(options.corpus), queries)
+        await engine.close()
+    if options.json:
+        print_json(msgspec.to_builtins(judgment))
+    else:
+        print_judgment(judgment)
+    return 0
+
+
+def make_throw_away_engine(name: str, home: Path) -> SearchEngine:
+    """An engine whose index is nobody else's. Raises Refused when that engine is not at hand."""
+    if name == "embedded":
+        return EmbeddedEngine(home)
+    raise Refused(f"the engine {name} is not set up here")
+
+
+def print_judgment(judgment: Judgment) -> None:
+    """The verdict as a table for people."""
+    for name, ndcg in judgment.types.items():
+        print(f"{name:24} {ndcg:.3f}")
+    print(f"{'all':24} {judgment.ndcg_at_10:.3f}")
+    say(
+        f"{judgment.queries} queries, {judgment.zero_results} without a result, "
+        f"p50 {judgment.p50_ms} ms, p99 {judgment.p99_ms} ms"
+    )
 
 
 async def run_reindex(options: argparse.Namespace) -> int:

@@ -10,14 +10,21 @@ from search_config.analysis import (
     code_tokens,
     fold_plural,
     head_tokens,
-    initial_tokens,
-    key_tokens,
     phrase_tokens,
     split_runs,
     squash,
     text_tokens,
+    vocabulary_words,
 )
-from search_config.hangul import compose, initials, keystrokes, strip_particle
+from search_config.hangul import (
+    compose,
+    initials,
+    keystrokes,
+    particle_stems,
+    say_letters,
+    spelled_letters,
+    verb_stem,
+)
 from search_config.rewriting import RUNS_MAX, understand
 from search_config.synonyms import parse_synonyms
 
@@ -51,14 +58,6 @@ def test_every_part_of_two_syllables_is_found(word: str) -> None:
         assert word[start : start + 2] in tokens(word)
 
 
-@given(SYLLABLES, st.data())
-@settings(deadline=None)
-def test_half_a_word_is_a_prefix_of_its_keystrokes(word: str, data: st.DataObject) -> None:
-    keys = keystrokes(word)
-    typed = keys[: data.draw(st.integers(1, len(keys)))]
-    assert any(token.startswith(typed) for token in key_tokens(split_runs(word)))
-
-
 @given(SHIFTLESS)
 @settings(deadline=None)
 def test_composing_keystrokes_gives_the_word_back(word: str) -> None:
@@ -89,17 +88,51 @@ def test_keystrokes_see_through_half_typed_syllables() -> None:
     assert keystrokes("ㅔㅣㅊ") == "plc"
 
 
-def test_initial_consonants_are_indexed() -> None:
+def test_names_teach_the_vocabulary_their_words_alone_and_together() -> None:
+    assert set(vocabulary_words(split_runs("HB-10 협동 로봇 Cobots"))) == {
+        "협동",
+        "로봇",
+        "+협동로봇",
+        "cobot",
+    }
     assert initials("협동로봇") == "ㅎㄷㄹㅂ"
-    assert "ㅎㄷㄹㅂ" in initial_tokens(split_runs("협동 로봇"))
 
 
 @pytest.mark.parametrize(
-    ("word", "stripped"),
-    [("센서를", "센서"), ("로봇용", "로봇"), ("공장에서는", "공장"), ("도로", "도로"), ("온도", "온도")],
+    ("word", "stem"), [("센서를", "센서"), ("로봇용", "로봇"), ("공장에서는", "공장"), ("로봇용으로", "로봇")]
 )
-def test_particles_are_stripped_when_two_syllables_remain(word: str, stripped: str) -> None:
-    assert strip_particle(word) == stripped
+def test_every_particle_a_word_may_carry_is_tried(word: str, stem: str) -> None:
+    assert stem in particle_stems(word)
+
+
+def test_a_word_of_two_syllables_keeps_them() -> None:
+    assert particle_stems("도로") == []
+    assert particle_stems("온도") == []
+
+
+@pytest.mark.parametrize(
+    ("word", "stem"), [("측정하는", "측정"), ("관리할", "관리"), ("조절해서", "조절"), ("센서", None)]
+)
+def test_a_verb_gives_its_noun(word: str, stem: str | None) -> None:
+    assert verb_stem(word) == stem
+
+
+@pytest.mark.parametrize(
+    ("word", "letters", "rest"),
+    [
+        ("엠이에스", "mes", ""),
+        ("엘에스일렉트릭", "ls", "일렉트릭"),
+        ("더블유엠에스", "wms", ""),
+        ("로봇", "", "로봇"),
+    ],
+)
+def test_letters_are_read_as_they_are_said(word: str, letters: str, rest: str) -> None:
+    assert spelled_letters(word) == (letters, rest)
+
+
+def test_letters_are_said_as_they_are_read() -> None:
+    assert say_letters("ts") == "티에스"
+    assert spelled_letters(say_letters("mes"))[0] == "mes"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +143,7 @@ def test_particles_are_stripped_when_two_syllables_remain(word: str, stripped: s
         ("협동 로봇", "협동로봇"),
         ("RS-485", "rs485"),
         ("10 kg", "10kg"),
-        ("0.75 kW", "0.75kw"),
+        ("0.75 kW", "075kw"),
         ("Düsseldorf", "dusseldorf"),
         ("ＭＥＳ", "mes"),
     ],
@@ -126,7 +159,7 @@ def test_a_model_number_is_joined_from_each_part() -> None:
 
 def test_numbers_are_found_with_and_without_their_unit() -> None:
     assert {"10kg", "10"} <= tokens("가반하중 10 kg")
-    assert "0.75kw" in tokens("0.75kW 인버터")
+    assert {"750w", "750"} <= tokens("0.75kW 인버터")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +194,7 @@ def test_decomposed_text_is_composed_and_lone_consonants_stay() -> None:
 @settings(deadline=None, max_examples=300)
 def test_any_text_is_analyzed_to_tokens_without_spaces(text: str) -> None:
     runs = split_runs(text)
-    lanes = (text_tokens(runs), code_tokens(runs), key_tokens(runs), initial_tokens(runs), head_tokens(runs))
+    lanes = (text_tokens(runs), code_tokens(runs), head_tokens(runs), list(vocabulary_words(runs)))
     for token in (token for lane in lanes for token in lane):
         assert token
         assert not any(character.isspace() for character in token)

@@ -79,14 +79,6 @@ def test_a_one_way_group_reads_one_way() -> None:
     assert synonyms.of("plc") == ()
 
 
-def test_half_a_word_is_completed_in_its_own_script() -> None:
-    synonyms = parse_synonyms("협동로봇, cobot")
-    assert synonyms.completions("guqeh", is_latin=False) == ("협동로봇",)
-    assert synonyms.completions("cobo", is_latin=True) == ("cobot",)
-    assert synonyms.completions("guqeh", is_latin=True) == ()
-    assert synonyms.completions("gu", is_latin=False) == ()
-
-
 @pytest.mark.parametrize("text", ["혼자", "로봇, 로 봇", "a =>", "=> b"])
 def test_a_group_of_one_word_is_refused_with_its_line(text: str) -> None:
     with pytest.raises(InvalidSettings, match="line 2"):
