@@ -1,13 +1,13 @@
-"""What a document becomes inside Meilisearch: its own filter values, and lanes of words made by us.
+"""What a document becomes inside Meilisearch: values to filter by, and lanes of words made by us.
 
-Words are written as the keys that type them (`협동로봇` is `guqehdfhqht`), one plain Latin word each. So
-Meilisearch's prefix search completes half-typed syllables, its typo tolerance counts keystrokes, and a word
-typed in the wrong keyboard layout is the word itself. No Korean dictionary of the server is needed.
-Source of the idea: keystroke lane of the query-understanding prototype, measured in the design notes.
+`match_…` lanes hold our tokens as facet values: filters over them decide which documents match. `rank_…` lanes
+are searched and put the matches in order. There a word is written as the keys that type it (`협동로봇` is
+`guqehdfhqht`): one plain Latin word each, which no version of the server splits, and a slip of the finger is
+one letter. So no Korean dictionary of the server is needed.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -18,23 +18,24 @@ from search_config.analysis import (
     code_tokens,
     fold_plural,
     head_tokens,
-    initial_tokens,
-    key_tokens,
     split_runs,
     squash,
     text_tokens,
+    vocabulary_words,
 )
 from search_config.documents import SearchDocument, SpecValue
 from search_config.hangul import keystrokes
 from search_config.meilisearch_filters import SPEC_LOWER, SPEC_TEXT, SPEC_UPPER
-from search_config.settings import IndexSettings
+from search_config.settings import IndexSettings, Searchable
+from search_config.units import spec_measure
 
 EVERY = "z0z"
 """A word that every document has, so that the others of a query rank and never exclude."""
-EXACT, HEADS, INITIALS = "rank_exact", "rank_heads", "rank_initials"
-KEYS, CODES, STARTS = "match_keys", "match_codes", "match_initials"
+EXACT, HEADS, CODES, WORDS = "match_exact", "match_heads", "match_codes", "words"
+"""Lanes: whole names and model numbers, what a thing is, codes and their parts, words of the vocabulary."""
+RANK_EXACT, RANK_HEADS = "rank_exact", "rank_heads"
 NAME_LENGTH = "name_length"
-WORD_LENGTH_MAX = 60
+PLAIN_LENGTH_MAX = 60
 VALUE_LENGTH_MAX = 200
 """Characters of a facet value; longer ones are cut, as in the embedded engine."""
 
@@ -44,7 +45,7 @@ _NOT_PLAIN = re.compile(r"[^0-9a-z]")
 def plain_word(text: str) -> str:
     """A squashed word as Meilisearch cannot split it: keystrokes, and `u` + hex for any other character."""
     typed = _NOT_PLAIN.sub(lambda match: f"u{ord(match.group()):x}", keystrokes(text))
-    return typed[:WORD_LENGTH_MAX]
+    return typed[:PLAIN_LENGTH_MAX]
 
 
 def tier_suffix(weight: float) -> str:
@@ -104,44 +105,55 @@ def to_meilisearch(document: SearchDocument, settings: IndexSettings) -> dict[st
 
 
 def _text_lanes(document: SearchDocument, settings: IndexSettings) -> dict[str, Any]:
-    words: dict[str, dict[str, None]] = {}
-    lanes: dict[str, set[str]] = {}
-    lengths = [0]
-
-    def add(lane: str, tokens: Iterable[str]) -> None:
-        lanes.setdefault(lane, set()).update(tokens)
-
+    ranked: dict[str, dict[str, None]] = {}
+    matched: dict[str, set[str]] = {}
+    length = 0
     for entry in settings.searchable:
         tier = tier_suffix(entry.weight)
         for value in _texts(document, entry.field):
             runs = split_runs(value)
-            words.setdefault(words_lane(tier), {}).update(dict.fromkeys(_ranked_words(runs)))
-            add(tokens_lane(tier), text_tokens(runs))
-            if entry.completes:
-                add(KEYS, key_tokens(runs))
-                add(CODES, code_tokens(runs))
-                add(STARTS, initial_tokens(runs))
-            if entry.is_name or entry.is_label:
-                add(HEADS, map(plain_word, head_tokens(runs)))
-            if entry.is_name or entry.is_code:
-                add(EXACT, [plain_word(squash(value))])
-            if entry.is_name:
-                add(INITIALS, map(plain_word, initial_tokens(runs)))
-                lengths.append(len(value))
-    ranked = {lane: " ".join(found) for lane, found in words.items()}
+            ranked.setdefault(words_lane(tier), {}).update(dict.fromkeys(_ranked_words(runs)))
+            matched.setdefault(tokens_lane(tier), set()).update(text_tokens(runs))
+            for lane, tokens in _lane_tokens(value, runs, entry):
+                matched.setdefault(lane, set()).update(tokens)
+            length = max(length, len(value) if entry.is_name else 0)
+    if document.visibility != "public":
+        matched.pop(WORDS, None)  # or corrections would tell what hidden documents say
+    for lane, source in ((RANK_EXACT, EXACT), (RANK_HEADS, HEADS)):
+        ranked[lane] = dict.fromkeys(sorted(map(plain_word, matched.get(source, ()))))
+    texts = {lane: " ".join(filter(None, words)) for lane, words in ranked.items()}
     # Sorted, so that the same document is always sent as the same bytes.
-    matched = {lane: sorted(found - {""}) for lane, found in lanes.items()}
-    return {**ranked, **matched, NAME_LENGTH: max(lengths)}
+    values = {
+        lane: sorted({token[:VALUE_LENGTH_MAX] for token in tokens} - {""})
+        for lane, tokens in matched.items()
+    }
+    return {**texts, **values, NAME_LENGTH: length}
 
 
-def _ranked_words(runs: list[Run]) -> Iterator[str]:
-    for run in runs:
+def _lane_tokens(value: str, runs: Sequence[Run], entry: Searchable) -> Iterator[tuple[str, Iterable[str]]]:
+    """What one value adds to the lanes beside its tokens; the same as in the embedded engine."""
+    if entry.completes:
+        yield CODES, code_tokens(runs)
+        yield WORDS, vocabulary_words(runs)
+    if entry.is_name or entry.is_label:
+        yield HEADS, head_tokens(runs)
+    if entry.is_name or entry.is_code:
+        yield EXACT, [squash(value)]
+    if entry.is_code:
+        yield CODES, [squash(value)]
+
+
+def _ranked_words(runs: Sequence[Run]) -> Iterator[str]:
+    """Every word, every ending of a Hangul word, and two neighbors as one word."""
+    for position, run in enumerate(runs):
+        after = runs[position + 1] if position + 1 < len(runs) else None
         if run.kind == "latin":
             yield from (plain_word(fold_plural(part)) for part in run.parts)
+            yield plain_word(fold_plural(run.joined))
         else:
-            yield plain_word(run.joined)
-    yield from sorted(map(plain_word, code_tokens(runs)))
-    yield from sorted(map(plain_word, key_tokens(runs)))
+            yield from (plain_word(run.joined[start:]) for start in range(max(len(run.joined) - 1, 1)))
+        if after is not None and after.kind == run.kind:
+            yield plain_word(fold_plural(run.joined + after.joined))
 
 
 def _values(document: SearchDocument, field: str) -> list[Any]:
@@ -159,9 +171,10 @@ def _texts(document: SearchDocument, field: str) -> list[str]:
 
 
 def _spec_text(spec: SpecValue) -> str:
-    number = "" if spec.number is None else f"{spec.number:g}{spec.unit or ''}"
-    upper = "" if spec.number_max is None else f"{spec.number_max:g}{spec.unit or ''}"
-    return " ".join(part for part in (spec.code.replace("_", " "), number, upper, spec.text or "") if part)
+    code, unit = spec_measure(spec.code, spec.unit)
+    upper = "" if spec.number_max is None else f"~{spec.number_max:.10g}"
+    number = "" if spec.number is None else f"{spec.number:.10g}{upper}{unit or ''}"
+    return " ".join(part for part in (code.replace("_", " "), number, spec.text or "") if part)
 
 
 def _spec_lanes(specs: list[SpecValue]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from search_config.meilisearch_documents import every_lane, to_meilisearch
 from search_config.meilisearch_http import NOT_FOUND, MeilisearchHttp, Refusal
 from search_config.meilisearch_search import IndexMissing, MeilisearchSearch
 from search_config.meilisearch_settings import compile_settings
+from search_config.meilisearch_vocabulary import IndexVocabulary
 from search_config.query import Principal, SearchQuery, parse_query
 from search_config.settings import INDEX_NAMES, IndexSettings, load_settings, load_synonyms
 
@@ -53,20 +54,25 @@ class MeilisearchEngine:
         self.synonyms = {index: load_synonyms(entry) for index, entry in self.settings.items()}
         self.uids = {index: f"{prefix}{index}" for index in self.settings} | dict(uids or {})
         self._current: set[IndexName] = set()
+        self._vocabularies = {
+            index: IndexVocabulary(self.http, index, uid, self.synonyms[index])
+            for index, uid in self.uids.items()
+        }
 
     async def search(self, query: SearchQuery, principal: Principal) -> SearchPage:
         settings = self.settings[query.index]
         parsed = parse_query(query, settings)
-        search = MeilisearchSearch(
-            self.http,
-            self.uids[query.index],
-            settings=settings,
-            synonyms=self.synonyms[query.index],
-            principal=principal,
-        )
         try:
             if query.index not in self._current:
                 await self._require_current(query.index)
+            search = MeilisearchSearch(
+                self.http,
+                self.uids[query.index],
+                settings=settings,
+                synonyms=self.synonyms[query.index],
+                vocabulary=await self._vocabularies[query.index].read(),
+                principal=principal,
+            )
             return await search.run(parsed)
         except IndexMissing:
             return SearchPage(
@@ -189,6 +195,7 @@ class MeilisearchEngine:
     async def _done(self, index: IndexName, task: int) -> None:
         try:
             await self.http.wait(index, task)
+            self._vocabularies[index].forget()
         except Refusal as error:
             self._current.discard(index)
             if error.code == NOT_FOUND:

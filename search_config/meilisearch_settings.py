@@ -17,10 +17,10 @@ from search_config.meilisearch_documents import (
     EVERY,
     EXACT,
     HEADS,
-    INITIALS,
-    KEYS,
     NAME_LENGTH,
-    STARTS,
+    RANK_EXACT,
+    RANK_HEADS,
+    WORDS,
     every_lane,
     plain_word,
     sort_lane,
@@ -34,9 +34,11 @@ from search_config.synonyms import Synonyms
 
 CompiledSettings = Mapping[str, Any]
 
-RANKING_RULES = ("sort", "words", "typo", "exactness", "attributeRank", f"{NAME_LENGTH}:asc")
+RANKING_RULES = ("sort", "words", "typo", "attribute", "exactness", f"{NAME_LENGTH}:asc")
 """`attribute` rather than the newer `attributeRank`: servers before 1.36 know only the former. No proximity:
 lanes hold words out of order. Equal hits: the shorter name (UR5e before UR512e when one types UR5)."""
+VOCABULARY_MAX = 200_000
+"""The vocabulary is read as a facet; our own facets are cut to the settings' `facet_values_max` by us."""
 TOTAL_HITS_MAX = 10_000_000
 """Meilisearch cuts totals here. Paging ends earlier, at the settings' `hits_max`, but totals are exact."""
 TYPO_KEYS, TWO_TYPO_KEYS = 4, 9
@@ -55,10 +57,9 @@ def compile_settings(settings: IndexSettings, synonyms: Synonyms) -> dict[str, A
     return {
         "displayedAttributes": ["*"],
         "searchableAttributes": [
-            EXACT,
-            HEADS,
+            RANK_EXACT,
+            RANK_HEADS,
             *(words_lane(suffix) for suffix in suffixes),
-            INITIALS,
             every_lane(settings),
         ],
         "filterableAttributes": _filterable(settings, suffixes),
@@ -80,9 +81,8 @@ def compile_settings(settings: IndexSettings, synonyms: Synonyms) -> dict[str, A
             "disableOnWords": [EVERY],
             "disableOnAttributes": sorted(
                 {
-                    EXACT,
-                    HEADS,
-                    INITIALS,
+                    RANK_EXACT,
+                    RANK_HEADS,
                     every_lane(settings),
                     *_code_fields(settings),
                     *settings.facet_fields,
@@ -91,7 +91,7 @@ def compile_settings(settings: IndexSettings, synonyms: Synonyms) -> dict[str, A
             "disableOnNumbers": True,
         },
         "faceting": {
-            "maxValuesPerFacet": settings.facet_values_max,
+            "maxValuesPerFacet": VOCABULARY_MAX,
             "sortFacetValuesBy": {"*": "count"},
         },
         "pagination": {"maxTotalHits": TOTAL_HITS_MAX},
@@ -119,7 +119,7 @@ def _filterable(settings: IndexSettings, suffixes: tuple[str, ...]) -> list[dict
     """Rules by what a filter may do, sorted: facets, equal values, ranges, and our own lanes."""
     text = [entry.field for entry in settings.filterable if entry.type in {"text", "boolean"}]
     integers = [entry.field for entry in settings.filterable if entry.type == "integer"]
-    lanes = [KEYS, CODES, STARTS, *(tokens_lane(suffix) for suffix in suffixes)]
+    lanes = [EXACT, HEADS, CODES, WORDS, *(tokens_lane(suffix) for suffix in suffixes)]
     rules = [_rule([*integers, "version"], comparison=True), _rule([*text, *lanes, "id"], comparison=False)]
     if any(entry.type == "specs" for entry in settings.filterable):
         rules[0]["attributePatterns"] += [f"{SPEC_LOWER}.*", f"{SPEC_UPPER}.*"]
