@@ -92,7 +92,8 @@ class MeilisearchHttp:
 
     def __init__(self, url: str, *, key: str) -> None:
         self._url = url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        # Measured: a compressed answer comes in pieces, and the second piece 40 ms late (Nagle, delayed ACK).
+        self._headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
         self._session: aiohttp.ClientSession | None = None
 
     async def multi_search(

@@ -143,7 +143,8 @@ def meilisearch_server() -> Iterator[tuple[str, str]]:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     with tempfile.TemporaryDirectory(prefix="meilisearch-test-") as home:
-        options = ["--http-addr", address, "--no-analytics", "--env", "development"]
+        # Left to itself the server readies two thirds of the memory for every write.
+        options = ["--http-addr", address, "--no-analytics", "--max-indexing-memory", "256MiB"]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MEILI_")}
         log = (Path(home) / "log").open("wb")
         with log, subprocess.Popen([binary, *options], cwd=home, env=clean, stdout=log, stderr=log) as server:
