@@ -101,28 +101,39 @@ async def repair_drift(conn: asyncpg.Connection, engine: SearchEngine, *, target
 
 
 async def record_rebuilt(
-    conn: asyncpg.Connection, *, target: str, index: IndexName, versions: Mapping[str, int]
+    conn: asyncpg.Connection,
+    *,
+    target: str,
+    index: IndexName,
+    versions: Mapping[str, int],
+    until: int | None = None,
 ) -> None:
-    """Remember what a rebuilt index holds. A document confirmed meanwhile with a newer version keeps it."""
-    kinds = kinds_of(index)
+    """Remember what an index holds that has just replaced another: id → version.
+
+    What the target confirmed with a version up to `until` (default: up to now) it told the index of before. A
+    document that is written at the very moment of the swap may show as drift once; its repair is harmless.
+    """
+    if until is None:
+        until = await conn.fetchval("SELECT nextval('search_versions')")
     parsed = [(parse_document_id(id_, index=index), version) for id_, version in versions.items()]
     rows = [(*found, version) for found, version in parsed if found is not None]
     await conn.execute(
         """
-        WITH fresh AS (SELECT * FROM unnest($3::text[], $4::bigint[], $5::bigint[]) AS f (kind, doc_id, version)
+        WITH fresh AS (
+            SELECT * FROM unnest($4::text[], $5::bigint[], $6::bigint[]) AS f (kind, doc_id, version)
         ), gone AS (
             DELETE FROM search_indexed i
-            WHERE i.target = $1 AND i.kind = ANY ($2)
-              AND i.version <= (SELECT coalesce(max(version), 0) FROM fresh)
+            WHERE i.target = $1 AND i.kind = ANY ($2) AND i.version <= $3
               AND NOT EXISTS (SELECT 1 FROM fresh f WHERE f.kind = i.kind AND f.doc_id = i.doc_id)
         )
         INSERT INTO search_indexed (target, kind, doc_id, version)
         SELECT $1, kind, doc_id, version FROM fresh
         ON CONFLICT (target, kind, doc_id)
-        DO UPDATE SET version = greatest(search_indexed.version, excluded.version)
+        DO UPDATE SET version = excluded.version WHERE search_indexed.version <= $3
         """,
         target,
-        kinds,
+        kinds_of(index),
+        until,
         [kind for kind, _, _ in rows],
         [doc_id for _, doc_id, _ in rows],
         [version for _, _, version in rows],

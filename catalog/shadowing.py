@@ -14,21 +14,30 @@ from search_config.documents import IndexName, SearchDocument
 from search_config.engine import DocumentSink
 from search_config.lifecycle import Preparation
 
+BATCH_SIZE = 500
+
 
 class OneIndex:
-    """Lets an indexer write to one index; what belongs to the others is already in their live indexes."""
+    """Writes to one index and remembers what it holds; what belongs to other indexes is in their live ones."""
 
-    def __init__(self, engine: DocumentSink, index: IndexName) -> None:
-        self.engine = engine
+    def __init__(self, index: IndexName) -> None:
         self.index = index
+        self.engine: DocumentSink | None = None
+        self.versions: dict[str, int] = {}
 
     async def upsert(self, index: IndexName, documents: Sequence[SearchDocument]) -> None:
-        if index == self.index:
+        if index == self.index and self.engine is not None:
             await self.engine.upsert(index, documents)
+            self.keep(documents)
 
     async def delete(self, index: IndexName, ids: Sequence[str]) -> None:
-        if index == self.index:
+        if index == self.index and self.engine is not None:
             await self.engine.delete(index, ids)
+            for id_ in ids:
+                self.versions.pop(id_, None)
+
+    def keep(self, documents: Sequence[SearchDocument]) -> None:
+        self.versions.update({document.id: document.version for document in documents})
 
 
 def prepare_shadow(conn: asyncpg.Connection, *, index: IndexName, target: str) -> Preparation:
@@ -36,7 +45,7 @@ def prepare_shadow(conn: asyncpg.Connection, *, index: IndexName, target: str) -
 
     Uses the connection for as long as the preparation lasts, outside a transaction.
     """
-    versions: dict[str, int] = {}
+    sink = OneIndex(index)
     names: list[str] = []
 
     async def start(engine: DocumentSink, name: str) -> None:
@@ -46,31 +55,20 @@ def prepare_shadow(conn: asyncpg.Connection, *, index: IndexName, target: str) -
 
     async def batches() -> AsyncIterator[Sequence[SearchDocument]]:
         async for batch in stream_documents(conn, index=index):
-            versions.update({document.id: document.version for document in batch})
+            sink.keep(batch)
             yield batch
 
     async def catch_up(engine: DocumentSink) -> int:
-        return await index_batch(conn, OneIndex(engine, index), target=names[-1])
+        sink.engine = engine
+        return await index_batch(conn, sink, target=names[-1], limit=BATCH_SIZE)
 
     async def finish(engine: DocumentSink) -> None:
-        while await catch_up(engine):
+        swapped_at = await conn.fetchval("SELECT nextval('search_versions')")
+        # The oldest come first, so a batch that is not full holds the last that were marked before the swap;
+        # what is marked later, the live target's own worker brings to the index that is live now.
+        while await catch_up(engine) == BATCH_SIZE:
             pass
-        await record_rebuilt(conn, target=target, index=index, versions=versions)
-        await _take_over(conn, shadow=names[-1], target=target)
+        await record_rebuilt(conn, target=target, index=index, versions=sink.versions, until=swapped_at)
         await remove_target(conn, target=names[-1])
 
     return Preparation(start=start, batches=batches, catch_up=catch_up, finish=finish)
-
-
-async def _take_over(conn: asyncpg.Connection, *, shadow: str, target: str) -> None:
-    """What the shadow confirmed is what the live target has now."""
-    await conn.execute(
-        """
-        INSERT INTO search_indexed (target, kind, doc_id, version)
-        SELECT $2, kind, doc_id, version FROM search_indexed WHERE target = $1
-        ON CONFLICT (target, kind, doc_id)
-        DO UPDATE SET version = greatest(search_indexed.version, excluded.version)
-        """,
-        shadow,
-        target,
-    )

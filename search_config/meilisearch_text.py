@@ -68,7 +68,8 @@ class TextCompiler:
         found = all_of([at_least(needed, slots_min), *kept])
         if understanding.is_code:
             found = one_of((found, self._code(understanding.squashed)))
-        return Wanted(found, self._grades(understanding), rank_text(understanding.slots))
+        grades = self._grades(understanding) if understanding.is_sentence else ()
+        return Wanted(found, grades, rank_text(understanding.slots))
 
     def slot(self, slot: Slot) -> str:
         """Documents that say this slot in one of its ways."""

@@ -9,11 +9,18 @@ from hypothesis import strategies as st
 from search_config.analysis import squash
 from search_config.documents import CatalogDocument, SpecValue
 from search_config.hangul import compose, keystrokes
-from search_config.meilisearch_documents import EVERY, WORD_LENGTH_MAX, every_lane, plain_word, to_meilisearch
-from search_config.meilisearch_text import TextCompiler, at_least, fuzzy_word, rank_text
+from search_config.meilisearch_documents import (
+    EVERY,
+    PLAIN_LENGTH_MAX,
+    every_lane,
+    plain_word,
+    to_meilisearch,
+)
+from search_config.meilisearch_text import TextCompiler, Wanted, at_least, grade_filters, rank_text
 from search_config.query import SearchQuery, parse_query
-from search_config.rewriting import understand
+from search_config.rewriting import Understanding, understand
 from search_config.settings import load_settings, load_synonyms
+from search_config.vocabulary import build_vocabulary
 
 SETTINGS = load_settings("catalog")
 SYNONYMS = load_synonyms(SETTINGS)
@@ -25,7 +32,7 @@ Build = Callable[..., CatalogDocument]
 def test_a_plain_word_is_latin_letters_and_digits_whatever_was_typed(text: str) -> None:
     word = plain_word(squash(text))
     assert word == "" or (word.isascii() and word.isalnum() and word == word.lower())
-    assert len(word) <= WORD_LENGTH_MAX
+    assert len(word) <= PLAIN_LENGTH_MAX
 
 
 @pytest.mark.parametrize(
@@ -53,8 +60,11 @@ def test_a_document_is_whole_in_its_source_and_has_no_empty_values(a_cobot: Buil
     assert "tags" not in sent
     assert sent["has_open_round"] is False
     assert (sent["spec_lower"], sent["spec_upper"]) == ({"payload": [5]}, {"payload": [5]})
-    assert "guqehdfhqht" in sent["rank_heads"]
+    assert "guqehdfhqht" in sent["rank_heads"].split()
     assert "협동" in sent["match_tokens_4"]
+    assert "hb05" in sent["match_codes"]
+    assert "words" not in sent  # a hidden document teaches the vocabulary nothing
+    assert "협동로봇" in to_meilisearch(a_cobot(1, model="HB-05", payload_kg=5), SETTINGS)["words"]
     assert sent == to_meilisearch(document, SETTINGS)
 
 
@@ -69,37 +79,47 @@ def test_the_ends_and_words_of_properties_have_lanes_of_their_own(a_document: Bu
     assert sent["spec_text"] == {"body": ["Steel"], "is_safe": ["true"]}
 
 
+VOCABULARY = build_vocabulary({"협동로봇": 9, "근접센서": 5, "센서": 9, "그리퍼": 3}, SYNONYMS)
+
+
+def read(text: str) -> Understanding:
+    parsed = parse_query(SearchQuery(text=text), SETTINGS)
+    return understand(parsed.text, SYNONYMS, VOCABULARY, is_finished=parsed.is_finished)
+
+
 @pytest.mark.parametrize(
     ("text", "ranked"),
     [
-        ("협동로봇", "z0z guqehdfhqht"),
-        ("협동로봇 ", "z0z guqehdfhqht "),
-        ("협동로봇을 ", "z0z guqehdfhqht guqehdfhqhtdmf "),
-        ("tpstj", "z0z tpstj"),
-        ("XGB-XBMS", "z0z xgbxbms xgbxbm"),
+        ("협동로봇", "z0z guqehdfhqht "),
+        ("협동로봇을", "z0z guqehdfhqht "),
+        ("협동롭", "z0z guqehdfhqht "),
+        ("XGB-XBMS", "z0z xgbxbm "),
+        ("근접센서 그리퍼", "z0z rmswjqtpstj rmflvj "),
     ],
 )
 def test_the_ranking_text_is_the_words_as_typed_by_keys(text: str, ranked: str) -> None:
-    parsed = parse_query(SearchQuery(text=text), SETTINGS)
-    understanding = understand(parsed.text, SYNONYMS, is_finished=parsed.is_finished)
-    assert rank_text(understanding.slots, is_finished=parsed.is_finished) == ranked
+    assert rank_text(read(text).slots) == ranked
 
 
 @given(st.text(max_size=300))
 @settings(max_examples=200, deadline=None)
 def test_any_text_compiles_to_ten_words_at_most(text: str) -> None:
-    understanding = understand(parse_query(SearchQuery(text=text), SETTINGS).text, SYNONYMS)
-    wanted = TextCompiler(SETTINGS).direct(understanding, is_finished=False)
+    wanted = TextCompiler(SETTINGS).query(read(text))
     assert len(wanted.ranked.split()) <= 10
     assert wanted.ranked.split()[0] == EVERY
 
 
-def test_short_words_are_never_looked_up_with_slips() -> None:
-    assert [fuzzy_word(slot) for slot in understand("봇 abc 근접샌서", SYNONYMS).slots] == [
-        "",
-        "",
-        "rmswjqtostj",
-    ]
+def test_only_a_sentence_is_graded_by_what_the_thing_is() -> None:
+    assert TextCompiler(SETTINGS).query(read("협동로봇")).grades == ()
+    grades = TextCompiler(SETTINGS).query(read("금속을 감지하는 근접센서")).grades
+    assert any(grade.startswith("match_heads IN") for grade in grades)
+
+
+def test_no_document_falls_into_two_grades() -> None:
+    assert grade_filters(Wanted("m", ("a", "b"))) == [
+        ["a"], ["b", "NOT (a)"], ["NOT (a)", "NOT (b)"],
+    ]  # fmt: skip
+    assert grade_filters(Wanted("m")) == [[]]
 
 
 def test_some_of_many_conditions_are_combined_and_too_many_are_cut() -> None:
