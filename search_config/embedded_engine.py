@@ -13,14 +13,16 @@ import msgspec
 from tantivy import Document, Index, IndexWriter, Query, Schema, Searcher
 
 from search_config.documents import IndexName, SearchDocument
+from search_config.embedded_facets import FacetMemory
 from search_config.embedded_folder import IndexFolder
 from search_config.embedded_schema import ANALYZER, VERSION_SEPARATOR, analyzer, build_schema, to_tantivy
 from search_config.embedded_search import IndexSearch
 from search_config.embedded_vocabulary import IndexVocabulary
-from search_config.engine import EngineHealth, IndexHealth, SearchPage
+from search_config.engine import EngineHealth, IndexHealth, SearchPage, Suggestions
 from search_config.errors import SearchUnavailable
 from search_config.query import ParsedQuery, Principal, SearchQuery, parse_query
 from search_config.settings import INDEX_NAMES, IndexSettings, load_settings, load_synonyms
+from search_config.suggesting import complete_words, suggest
 
 WRITER_HEAP_BYTES = 15_000_000
 """The least tantivy allows for one indexing thread; a batch of 500 documents needs less."""
@@ -47,6 +49,7 @@ class _IndexStore:
         self.schema: Schema = build_schema(settings)
         self.folder = IndexFolder(home, index=settings.index, fingerprint=settings.fingerprint)
         self.vocabulary = IndexVocabulary(self.schema)
+        self.facets = FacetMemory()
         self._opened: _Opened | None = None
         self._opening = threading.Lock()
 
@@ -128,8 +131,16 @@ class _IndexStore:
             synonyms=self.synonyms,
             vocabulary=self.vocabulary.read(searcher, self.synonyms),
             principal=principal,
+            memory=self.facets,
         )
         return search.run(query)
+
+    def complete(self, text: str) -> tuple[str, ...]:
+        """Whole words for the last one of a text."""
+        searcher = self.searcher()
+        if searcher is None:
+            return ()
+        return complete_words(text, self.vocabulary.read(searcher, self.synonyms))
 
     def ids_and_versions(self) -> dict[str, int]:
         searcher = self.searcher()
@@ -183,6 +194,12 @@ class EmbeddedEngine:
         store = self._stores[query.index]
         parsed = parse_query(query, store.settings)
         return await asyncio.to_thread(store.search, parsed, principal)
+
+    async def suggest(self, text: str, principal: Principal, *, limit: int = 8) -> Suggestions:
+        words: tuple[str, ...] = ()
+        if "catalog" in self._stores:
+            words = await asyncio.to_thread(self._stores["catalog"].complete, text)
+        return await suggest(self, text, principal, words=words, indexes=tuple(self._stores), limit=limit)
 
     async def upsert(self, index: IndexName, documents: Sequence[SearchDocument]) -> None:
         if not documents:

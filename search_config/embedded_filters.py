@@ -2,12 +2,14 @@
 
 import re
 import struct
+from collections.abc import Sequence
 
 from tantivy import FieldType, Occur, Query, Schema
 
 from search_config.analysis import clean_value
 from search_config.documents import SpecValue
 from search_config.query import AllOf, AnyOf, Between, Filter, OneOf, Scalar
+from search_config.units import read_measure, spec_measure, to_base
 
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
 
@@ -55,11 +57,30 @@ def _between(schema: Schema, name: str, lower: float | None, upper: float | None
     return Query.range_query(schema, name, FieldType.Integer, low, min(high, INTEGER_MAX))
 
 
+def first_measure_terms(specs: Sequence[SpecValue]) -> list[str]:
+    """Terms of the first property of every base unit: what `10kg 이상` means of a robot is its payload."""
+    terms: dict[str, list[str]] = {}
+    for spec in specs:
+        _, unit = spec_measure(spec.code, spec.unit)
+        upper = spec.number if spec.number_max is None else spec.number_max
+        if spec.number is None or upper is None or not (based := to_base(spec.number, upper, unit or "")):
+            continue
+        base, low, high = based
+        terms.setdefault(base, [f"@{base}<{_sortable(low)}", f"@{base}>{_sortable(high)}"])
+    return [term for pair in terms.values() for term in pair]
+
+
+def measure_between(schema: Schema, base: str, lower: float | None, upper: float | None) -> Query:
+    """The first property in this base unit overlaps lower..upper."""
+    return _spec_between(schema, f"@{base}", lower, upper)
+
+
 def spec_terms(spec: SpecValue) -> list[str]:
     """Index terms of one technical property.
 
     `code=text` for words and yes/no; `code<…` with the lower end and `code>…` with the upper end of a
-    number, as hex that sorts like the number, so that two ranges of terms say whether intervals overlap.
+    number, as hex that sorts like the number, so that two ranges of terms say whether intervals overlap;
+    the same once more in the base unit (`code@w<…`), so that `0.75 kW` asks for what is 750 W.
     """
     terms: list[str] = []
     if spec.text is not None:
@@ -70,6 +91,10 @@ def spec_terms(spec: SpecValue) -> list[str]:
         upper = spec.number if spec.number_max is None else spec.number_max
         terms.append(f"{spec.code}<{_sortable(spec.number)}")
         terms.append(f"{spec.code}>{_sortable(upper)}")
+        if based := to_base(spec.number, upper, spec.unit or ""):
+            base, low, high = based
+            terms.append(f"{spec.code}@{base}<{_sortable(low)}")
+            terms.append(f"{spec.code}@{base}>{_sortable(high)}")
     return terms
 
 
@@ -87,6 +112,9 @@ def _any_spec(schema: Schema, code: str, values: tuple[Scalar, ...]) -> Query:
         queries.append(Query.term_query(schema, filter_name("specs"), f"{code}={clean_value(text)}"))
         if not isinstance(value, bool) and (number := _as_number(text)) is not None:
             queries.append(_spec_between(schema, code, number, number))
+        elif measure := read_measure(text):
+            base, low, high = measure
+            queries.append(_spec_between(schema, f"{code}@{base}", low, high))
     return _one_of(queries)
 
 

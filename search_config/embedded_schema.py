@@ -16,8 +16,8 @@ from search_config.analysis import (
     text_tokens,
     vocabulary_words,
 )
-from search_config.documents import DOCUMENT_TYPES, SearchDocument, SpecValue
-from search_config.embedded_filters import filter_name, spec_terms
+from search_config.documents import DOCUMENT_TYPES, SearchDocument, ServiceCenterDocument, SpecValue
+from search_config.embedded_filters import filter_name, first_measure_terms, spec_terms
 from search_config.settings import IndexSettings, Searchable
 from search_config.units import spec_measure
 
@@ -25,6 +25,7 @@ ANALYZER = "tokens"
 VERSION_SEPARATOR = "\t"
 LANES = ("codes", "heads", "exact", "words")
 """Fields beside the text: model numbers, what a thing is, its whole name, words of the vocabulary."""
+PLACES = ("lat", "lon")
 TERM_LENGTH_MAX = 200
 """Characters of a facet value; longer ones are cut so that one wild value cannot bloat the index."""
 
@@ -75,6 +76,9 @@ def build_schema(settings: IndexSettings) -> Schema:
         else:
             is_facet = entry.type == "text"
             builder.add_text_field(name, tokenizer_name="raw", index_option="basic", fast=is_facet)
+    if settings.has_places:
+        for name in PLACES:
+            builder.add_float_field(name, indexed=True, fast=True)
     for field in sorted({entry.field for entry in settings.sortable}):
         if field in integer_fields(settings):
             builder.add_integer_field(sort_name(field), fast=True)
@@ -91,8 +95,15 @@ def to_tantivy(document: SearchDocument, settings: IndexSettings) -> Document:
     filled.add_bytes("source", msgspec.json.encode(document))
     for name, tokens in _searched(document, settings).items():
         filled.add_text(name, " ".join(tokens))
+    if isinstance(document, ServiceCenterDocument) and document.lat is not None and document.lon is not None:
+        filled.add_float("lat", document.lat)
+        filled.add_float("lon", document.lon)
     for entry in settings.filterable:
-        _add_filter_values(filled, filter_name(entry.field), _values(document, entry.field), kind=entry.type)
+        values = _values(document, entry.field)
+        _add_filter_values(filled, filter_name(entry.field), values, kind=entry.type)
+        if entry.type == "specs":
+            for term in first_measure_terms(values):
+                filled.add_text(filter_name(entry.field), term)
     for field in {entry.field for entry in settings.sortable}:
         value = getattr(document, field)
         if isinstance(value, int):

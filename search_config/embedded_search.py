@@ -2,22 +2,25 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
-from tantivy import Order, Query, Schema, Searcher
+from tantivy import Query, Schema, Searcher
 
-from search_config.documents import DOCUMENT_TYPES
-from search_config.embedded_filters import all_of, compile_filter, filter_name
-from search_config.embedded_schema import sort_name
+from search_config.embedded_facets import Counts, FacetMemory, count_facets
+from search_config.embedded_filters import all_of, compile_filter
+from search_config.embedded_hits import HitReader
 from search_config.embedded_text import TextCompiler, TextQuery
 from search_config.engine import Bounds, FacetCount, Notice, SearchHit, SearchPage
+from search_config.highlighting import highlight_document, needles_of
 from search_config.query import ParsedQuery, Principal, visibility_filter
 from search_config.rewriting import Slot, Understanding, rewrite, understand
 from search_config.settings import IndexSettings
 from search_config.synonyms import Synonyms
 from search_config.vocabulary import Vocabulary
 
+NEAREST_MAX = 5
+"""Hits shown when the filters leave nothing."""
+CODE_LETTERS_MIN = 3
 FEW_HITS = 10
 """A sentence that finds fewer is asked again with fewer of its words."""
 
@@ -30,6 +33,7 @@ class FoundText(msgspec.Struct, frozen=True):
 
     text: TextQuery
     rewritten: str | None = None
+    did_you_mean: str | None = None
     is_relaxed: bool = False
     wider: Understanding | None = None
 
@@ -46,6 +50,7 @@ class IndexSearch:
         synonyms: Synonyms,
         vocabulary: Vocabulary,
         principal: Principal,
+        memory: FacetMemory,
     ) -> None:
         self.searcher = searcher
         self.schema = schema
@@ -53,17 +58,20 @@ class IndexSearch:
         self.synonyms = synonyms
         self.vocabulary = vocabulary
         self.text = TextCompiler(searcher, schema, settings)
+        self.principal = principal
+        self.memory = memory
+        self.hits = HitReader(searcher, schema, settings)
         self.visible = self._filter(compile_filter(schema, visibility_filter(principal)))
 
     def run(self, query: ParsedQuery) -> SearchPage:
         """The page of a checked query."""
         found = self._find_text(query)
-        hits, total = self._hits(self._condition(found.text.ranked, query), query)
+        hits, total = self._read(found, query)
         few = FEW_HITS if found.wider and found.wider.is_sentence else 1
         if total < few and found.wider and self._count(found.text.matching) < few:
             found = self._widen(found, hits_min=few)
-            hits, total = self._hits(self._condition(found.text.ranked, query), query)
-        facets, bounds = self._facets(found.text.matching, query)
+            hits, total = self._read(found, query)
+        facets, bounds = self._facets(found, query)
         notices: tuple[Notice, ...] = (*query.notices, *(("relaxed",) if found.is_relaxed else ()))
         return SearchPage(
             hits=hits,
@@ -75,8 +83,29 @@ class IndexSearch:
             bounds=bounds,
             text=query.text,
             rewritten=found.rewritten,
+            did_you_mean=found.did_you_mean,
+            nearest=() if total else self._nearest(found, query),
             notices=notices,
         )
+
+    def _read(self, found: FoundText, query: ParsedQuery) -> tuple[tuple[SearchHit, ...], int]:
+        hits, total = self.hits.read(self._condition(found.text.ranked, query), query)
+        if query.highlights and found.wider is not None:
+            needles = needles_of(found.wider)
+            hits = tuple(
+                msgspec.structs.replace(hit, highlights=highlight_document(hit.document, needles))
+                for hit in hits
+            )
+        return hits, total
+
+    def _nearest(self, found: FoundText, query: ParsedQuery) -> tuple[SearchHit, ...]:
+        """The best hits without the filters that leave nothing."""
+        if not query.filters and query.near is None:
+            return ()
+        unfiltered = msgspec.structs.replace(
+            query, filters={}, near=None, sort=None, page=1, page_size=NEAREST_MAX
+        )
+        return self.hits.read(self._condition(found.text.ranked, unfiltered), unfiltered)[0]
 
     def _find_text(self, query: ParsedQuery) -> FoundText:
         """All documents without a text, none for a text without a word (`!!!`), else those with every word."""
@@ -93,8 +122,21 @@ class IndexSearch:
             return FoundText(NOTHING)
         settled = self._settle(understanding)
         is_rewritten = settled.slots != understanding.slots
-        rewritten = rewrite(query.text, understanding, settled) if is_rewritten else None
-        return FoundText(self.text.query(settled), rewritten, wider=settled)
+        return FoundText(
+            self.text.query(settled),
+            rewritten=rewrite(query.text, understanding, settled) if is_rewritten else None,
+            did_you_mean=self._offer(query.text, understanding, settled),
+            wider=settled,
+        )
+
+    def _offer(self, text: str, understanding: Understanding, settled: Understanding) -> str | None:
+        """Another text that finds something, where a word has hits as written but looks like a slip."""
+        if not any(slot.corrections for slot in settled.slots):
+            return None
+        meant = understanding.settled(
+            tuple(slot.corrected() if slot.corrections else slot for slot in understanding.slots)
+        )
+        return rewrite(text, understanding, meant) if self._count(self.text.query(meant).matching) else None
 
     def _settle(self, understanding: Understanding) -> Understanding:
         """Take a word for a slip only where nothing that this principal may see has it as written.
@@ -124,10 +166,22 @@ class IndexSearch:
             text = self.text.combine(asked, needed, slots_min=slots_min, kept=kept)
             if slots_min and self._count(text.matching) >= hits_min:
                 is_relaxed = len(needed) < len(slots) or slots_min < len(needed)
-                return FoundText(text, found.rewritten, is_relaxed)
+                return msgspec.structs.replace(found, text=text, is_relaxed=is_relaxed)
         if hits_min > 1:
             return self._widen(found, hits_min=1)
-        return FoundText(self.text.loose(asked), found.rewritten, is_relaxed=True)
+        text = self._shortened_code(asked) or self.text.loose(asked)
+        return msgspec.structs.replace(found, text=text, is_relaxed=True)
+
+    def _shortened_code(self, asked: Understanding) -> TextQuery | None:
+        """The longest beginning of a model number that something visible has, at least half of it."""
+        code = asked.squashed
+        if not code.isascii():
+            return None
+        for length in range(len(code) - 1, max(CODE_LETTERS_MIN, len(code) // 2) - 1, -1):
+            query = self.text.code(code[:length])
+            if self._count(query):
+                return TextQuery(query, query)
+        return None
 
     def _findable(self, slots: Iterable[Slot]) -> dict[Slot, Query]:
         return {slot: query for slot in slots if self._count(query := self.text.slot(slot))}
@@ -143,69 +197,35 @@ class IndexSearch:
         wanted = compile_filter(self.schema, query.filter_without(without))
         return all_of([text, self.visible, self._filter(wanted)])
 
-    def _hits(self, condition: Query, query: ParsedQuery) -> tuple[tuple[SearchHit, ...], int]:
-        size = min(query.page_size, max(self.settings.hits_max - query.offset, 1))
-        if query.sort is None:
-            result = self.searcher.search(condition, limit=size, offset=query.offset)
-        else:
-            order = Order.Asc if query.sort.order == "ascending" else Order.Desc
-            result = self.searcher.search(
-                condition,
-                limit=size,
-                offset=query.offset,
-                order_by_field=sort_name(query.sort.field),
-                order=order,
-            )
-        decode = msgspec.json.Decoder(DOCUMENT_TYPES[query.index]).decode
-        hits = [
-            SearchHit(
-                score=round(float(key), 4) if query.sort is None else 0.0,
-                document=decode(bytes(self.searcher.doc(address)["source"][0])),
-            )
-            for key, address in result.hits
-        ]
-        if query.sort is None:
-            hits.sort(key=lambda hit: (-hit.score, hit.document.id))
-        return tuple(hits), int(result.count)  # type: ignore[attr-defined]  # missing in the stub
-
     def _facets(
-        self, text: Query, query: ParsedQuery
+        self, found: FoundText, query: ParsedQuery
     ) -> tuple[dict[str, tuple[FacetCount, ...]], dict[str, Bounds]]:
         """Counts of every asked facet; a facet with a filter of its own is counted without it."""
-        facets: dict[str, tuple[FacetCount, ...]] = {}
-        bounds: dict[str, Bounds] = {}
-        filtered = [field for field in query.facets if field in query.filters]
-        free = [field for field in query.facets if field not in query.filters]
-        groups = [(self._condition(text, query), free)] if free else []
-        groups += [(self._condition(text, query, without=field), [field]) for field in filtered]
-        for condition, fields in groups:
-            answer = self.searcher.aggregate(condition, self._aggregations(fields))
-            for field in fields:
-                facets[field] = self._facet_counts(answer[field])
-                stats = answer.get(f"{field} bounds")
-                if stats and stats["count"]:
-                    bounds[field] = Bounds(lower=stats["min"], upper=stats["max"])
-        return {field: facets[field] for field in query.facets}, bounds
-
-    def _aggregations(self, fields: list[str]) -> dict[str, Any]:
-        size = self.settings.facet_values_max
-        asked: dict[str, Any] = {}
-        for field in fields:
-            name = filter_name(field)
-            # Every segment reports ten times as many, so that the merged counts are exact in practice.
-            asked[field] = {"terms": {"field": name, "size": size, "segment_size": size * 10}}
-            entry = self.settings.find_filterable(field)
-            if entry and entry.type == "integer":
-                asked[f"{field} bounds"] = {"stats": {"field": name}}
-        return asked
-
-    def _facet_counts(self, answer: dict[str, Any]) -> tuple[FacetCount, ...]:
-        counts = [
-            FacetCount(value=_facet_value(bucket), count=bucket["doc_count"]) for bucket in answer["buckets"]
-        ]
-        return tuple(sorted(counts, key=lambda facet: (-facet.count, facet.value)))
-
-
-def _facet_value(bucket: dict[str, Any]) -> str:
-    key = bucket.get("key_as_string", bucket["key"])
-    return str(int(key)) if isinstance(key, float) else str(key)
+        counted: dict[str, Counts] = {}
+        groups: dict[str | None, list[str]] = {}
+        for field in query.facets:
+            groups.setdefault(field if field in query.filters else None, []).append(field)
+        for without, fields in groups.items():
+            asked = (
+                query.text,
+                query.is_finished,
+                query.is_literal,
+                found.is_relaxed,
+                self.principal,
+                id(self.vocabulary),
+            )
+            filters = query.filter_without(without)
+            known = {
+                field: counts
+                for field in fields
+                if (counts := self.memory.find(self.searcher, (asked, filters, field)))
+            }
+            missing = [field for field in fields if field not in known]
+            if missing:
+                condition = self._condition(found.text.matching, query, without=without)
+                for field, counts in count_facets(self.searcher, condition, missing, self.settings).items():
+                    self.memory.keep(self.searcher, (asked, filters, field), counts)
+                    known[field] = counts
+            counted |= known
+        facets = {field: counted[field][0] for field in query.facets}
+        return facets, {field: bounds for field in query.facets if (bounds := counted[field][1])}

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 from tantivy import Occur, Query, Schema, Searcher
 
-from search_config.embedded_filters import all_of
+from search_config.embedded_filters import all_of, measure_between
 from search_config.embedded_schema import tiers
 from search_config.rewriting import Alternative, Slot, Understanding
 from search_config.settings import IndexSettings
@@ -43,6 +43,7 @@ class TextCompiler:
         self.searcher = searcher
         self.schema = schema
         self.tiers = tiers(settings)
+        self.has_specs = any(entry.type == "specs" for entry in settings.filterable)
 
     def query(self, understanding: Understanding) -> TextQuery:
         """Documents that hold every slot, best first."""
@@ -60,7 +61,7 @@ class TextCompiler:
             found = Query.boolean_query(clauses, minimum_number_should_match=slots_min)
             found = all_of([found, *(Query.const_score_query(query, 0.0) for query in kept)])
         if understanding.is_code:
-            code = self._code(understanding.squashed)
+            code = self.code(understanding.squashed)
             found = Query.boolean_query([(Occur.Should, found), (Occur.Should, code)])
         bonuses = [self.slot(slot) for slot in understanding.slots if slot.is_optional]
         if self.searcher.doc_freq("exact", understanding.squashed):
@@ -73,7 +74,11 @@ class TextCompiler:
         """Documents that say this slot in one of its ways; the best way counts."""
         ways = [way for alternative in slot.alternatives if (way := self._alternative(alternative))]
         if slot.code_prefix:
-            ways.append(self._code(slot.code_prefix))
+            ways.append(self.code(slot.code_prefix))
+        if slot.bound is not None and self.has_specs:
+            bound = slot.bound
+            reached = measure_between(self.schema, bound.base, bound.lower, bound.upper)
+            ways.append(Query.const_score_query(reached, COMPLETED_SCORE))
         if len(ways) == 1:
             return ways[0]
         return Query.disjunction_max_query(ways, tie_breaker=0.1) if ways else Query.empty_query()
@@ -118,7 +123,7 @@ class TextCompiler:
             return clauses[0][1]
         return Query.boolean_query(clauses) if clauses else None
 
-    def _code(self, code: str) -> Query:
+    def code(self, code: str) -> Query:
         """A model number or the beginning of one; the thing's own number before one of its components."""
         ways = [self._constant("codes", code, CODE_SCORE), self._prefix("codes", code)]
         own = self._beginning("exact", code)

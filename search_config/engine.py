@@ -6,16 +6,23 @@ from typing import Literal, Protocol, TypeAlias
 import msgspec
 
 from search_config.documents import IndexName, SearchDocument
+from search_config.highlighting import Spans
 from search_config.query import Principal, SearchQuery
 
 Notice: TypeAlias = Literal["text_cut", "page_limited", "relaxed", "degraded"]
 
 
 class SearchHit(msgspec.Struct, frozen=True, kw_only=True):
-    """One result: the whole document as indexed and its score (higher is better, 0.0 when sorted)."""
+    """One result: the whole document as indexed and its score (higher is better, 0.0 when sorted).
+
+    `highlights` maps a field to spans (start, end) of its text where the query's words stand, when asked for.
+    `distance_km` is set when the query is `near` a place.
+    """
 
     score: float
     document: SearchDocument
+    highlights: Mapping[str, Spans] = {}
+    distance_km: float | None = None
 
 
 class FacetCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,9 +44,11 @@ class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
 
     `total` is the exact number of hits; `page_count` ends at the settings' `hits_max` (1,000 hits).
     `facets` and `bounds` of a field ignore that field's own filter, so the other choices stay visible.
-    `rewritten` is the text that was searched instead of a mistyped one. `notices`: `text_cut` (2,000
-    characters), `page_limited` (asked beyond the last reachable page), `relaxed` (not every word found),
-    `degraded` (the engine is down: PostgreSQL answered, simpler and from 1,000 candidates at most).
+    `rewritten` is the text that was searched instead of a mistyped one; `did_you_mean` is only offered, because
+    the text as written has hits. `notices`: `text_cut` (2,000 characters), `page_limited` (asked beyond the last
+    reachable page), `relaxed` (not every word found), `degraded` (the engine is down: PostgreSQL answered,
+    simpler and from 1,000 candidates at most). `nearest` are the best hits without the filters, when the
+    filters leave nothing.
     """
 
     hits: tuple[SearchHit, ...]
@@ -51,7 +60,25 @@ class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
     bounds: dict[str, Bounds] = {}
     text: str = ""
     rewritten: str | None = None
+    did_you_mean: str | None = None
+    nearest: tuple[SearchHit, ...] = ()
     notices: tuple[Notice, ...] = ()
+
+
+class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
+    """A thing to go to while typing; `kind` and `code` say which page."""
+
+    kind: Literal["package_model", "product", "vendor", "service_center"]
+    code: str
+    name_ko: str
+    name_en: str
+
+
+class Suggestions(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be meant by a text that is being typed: whole words, and things of every index."""
+
+    words: tuple[str, ...] = ()
+    things: tuple[Suggestion, ...] = ()
 
 
 class IndexHealth(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +119,10 @@ class SearchEngine(DocumentSink, Protocol):
 
         Raises UnknownField or InvalidFilterValue when the query does not fit the index settings.
         """
+        ...
+
+    async def suggest(self, text: str, principal: Principal, *, limit: int = 8) -> Suggestions:
+        """What may be meant by a text that is being typed; words come from public documents only."""
         ...
 
     async def rebuild(self, index: IndexName, batches: AsyncIterator[Sequence[SearchDocument]]) -> int:

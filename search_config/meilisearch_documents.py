@@ -23,11 +23,20 @@ from search_config.analysis import (
     text_tokens,
     vocabulary_words,
 )
-from search_config.documents import SearchDocument, SpecValue
+from search_config.documents import SearchDocument, ServiceCenterDocument, SpecValue
 from search_config.hangul import keystrokes
-from search_config.meilisearch_filters import SPEC_LOWER, SPEC_TEXT, SPEC_UPPER
+from search_config.meilisearch_filters import (
+    BASE_LOWER,
+    BASE_UPPER,
+    FIRST_LOWER,
+    FIRST_UPPER,
+    SPEC_LOWER,
+    SPEC_TEXT,
+    SPEC_UPPER,
+    plain_unit,
+)
 from search_config.settings import IndexSettings, Searchable
-from search_config.units import spec_measure
+from search_config.units import spec_measure, to_base
 
 EVERY = "z0z"
 """A word that every document has, so that the others of a query rank and never exclude."""
@@ -101,6 +110,8 @@ def to_meilisearch(document: SearchDocument, settings: IndexSettings) -> dict[st
             sent[sort_lane(field)] = clean_value(value).casefold()[:VALUE_LENGTH_MAX]
         elif value not in {None, ""}:
             sent[field] = value
+    if isinstance(document, ServiceCenterDocument) and document.lat is not None and document.lon is not None:
+        sent["_geo"] = {"lat": document.lat, "lng": document.lon}
     return sent | _text_lanes(document, settings)
 
 
@@ -178,18 +189,38 @@ def _spec_text(spec: SpecValue) -> str:
 
 
 def _spec_lanes(specs: list[SpecValue]) -> dict[str, Any]:
-    lower: dict[str, list[float]] = {}
-    upper: dict[str, list[float]] = {}
-    text: dict[str, list[str]] = {}
+    """Ends and words of every property, by code; ends in base units too. Empty lanes are left out."""
+    lanes: dict[str, dict[str, list[Any]]] = {}
+
+    def add(lane: str, name: str, value: float | str) -> None:
+        lanes.setdefault(lane, {}).setdefault(name, []).append(value)
+
     for spec in specs:
         if spec.text is not None:
-            text.setdefault(spec.code, []).append(clean_value(spec.text)[:VALUE_LENGTH_MAX])
+            add(SPEC_TEXT, spec.code, clean_value(spec.text)[:VALUE_LENGTH_MAX])
         if spec.boolean is not None:
-            text.setdefault(spec.code, []).append(str(spec.boolean).lower())
-        if spec.number is not None:
-            lower.setdefault(spec.code, []).append(spec.number)
-            upper.setdefault(spec.code, []).append(
-                spec.number if spec.number_max is None else spec.number_max
-            )
-    lanes = {SPEC_LOWER: lower, SPEC_UPPER: upper, SPEC_TEXT: text}
-    return {lane: values for lane, values in lanes.items() if values}
+            add(SPEC_TEXT, spec.code, str(spec.boolean).lower())
+        if spec.number is None:
+            continue
+        upper = spec.number if spec.number_max is None else spec.number_max
+        add(SPEC_LOWER, spec.code, spec.number)
+        add(SPEC_UPPER, spec.code, upper)
+        if based := to_base(spec.number, upper, spec.unit or ""):
+            base, low, high = based
+            add(BASE_LOWER, f"{plain_unit(base)}.{spec.code}", low)
+            add(BASE_UPPER, f"{plain_unit(base)}.{spec.code}", high)
+        _, unit = spec_measure(spec.code, spec.unit)
+        first = to_base(spec.number, upper, unit or "")
+        if first and plain_unit(first[0]) not in lanes.get(FIRST_LOWER, {}):
+            add(FIRST_LOWER, plain_unit(first[0]), first[1])
+            add(FIRST_UPPER, plain_unit(first[0]), first[2])
+    # Dots in a name would make it unreachable: `base_lower.w.power` is read as nested objects.
+    return {lane: _nested(values) if lane in {BASE_LOWER, BASE_UPPER} else values for lane, values in lanes.items()}
+
+
+def _nested(values: dict[str, list[Any]]) -> dict[str, dict[str, list[Any]]]:
+    nested: dict[str, dict[str, list[Any]]] = {}
+    for name, found in values.items():
+        base, _, code = name.partition(".")
+        nested.setdefault(base, {})[code] = found
+    return nested

@@ -7,12 +7,16 @@ in Meilisearch compares the NFKD lower-case form of a value; the embedded engine
 from collections.abc import Iterable
 
 from search_config.analysis import clean_value
-from search_config.query import AllOf, AnyOf, Between, Filter, OneOf, Scalar
+from search_config.geography import Near
+from search_config.query import RADIUS_KM_MAX, AllOf, AnyOf, Between, Filter, OneOf, Scalar
+from search_config.units import read_measure
 
 NOTHING = "visibility IN []"
 """A condition that no document meets; every index can be filtered by its visibility."""
 SPEC_LOWER, SPEC_UPPER, SPEC_TEXT = "spec_lower", "spec_upper", "spec_text"
-"""Lanes of technical properties: the ends of their intervals, and their words."""
+BASE_LOWER, BASE_UPPER, FIRST_LOWER, FIRST_UPPER = "base_lower", "base_upper", "first_lower", "first_upper"
+"""Lanes of technical properties: the ends of their intervals, and their words; the ends in base units by unit and
+property; and those of the first property of each base unit, which is what `10kg 이상` means of a robot."""
 
 
 def quote(value: str) -> str:
@@ -91,7 +95,28 @@ def _any_spec(code: str, values: tuple[Scalar, ...]) -> str:
     for value, text in zip(values, texts, strict=True):
         if not isinstance(value, bool) and (number := _as_number(text)) is not None:
             ways.append(_spec_between(code, number, number))
+        elif measure := read_measure(text):
+            base, low, high = measure
+            name = f"{plain_unit(base)}.{code}"
+            ways.append(_between(f"{BASE_LOWER}.{name}", f"{BASE_UPPER}.{name}", lower=low, upper=high))
     return one_of(ways)
+
+
+def measure_between(base: str, lower: float | None, upper: float | None) -> str:
+    """The first property in this base unit overlaps lower..upper."""
+    name = plain_unit(base)
+    return _between(f"{FIRST_LOWER}.{name}", f"{FIRST_UPPER}.{name}", lower=lower, upper=upper)
+
+
+def within(near: Near) -> str:
+    """The document lies in the circle of `near`; without a radius, anywhere."""
+    radius_km = RADIUS_KM_MAX if near.radius_km is None else near.radius_km
+    return f"_geoRadius({near.lat:.7f}, {near.lon:.7f}, {radius_km * 1000:.0f})"
+
+
+def plain_unit(base: str) -> str:
+    """A unit as part of an attribute's name: letters and digits, `u` + hex for the rest (`℃`, `m/s`)."""
+    return "".join(c if c.isascii() and c.isalnum() else f"u{ord(c):x}" for c in base)
 
 
 def _as_number(text: str) -> float | None:

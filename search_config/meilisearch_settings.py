@@ -28,7 +28,15 @@ from search_config.meilisearch_documents import (
     tokens_lane,
     words_lane,
 )
-from search_config.meilisearch_filters import SPEC_LOWER, SPEC_TEXT, SPEC_UPPER
+from search_config.meilisearch_filters import (
+    BASE_LOWER,
+    BASE_UPPER,
+    FIRST_LOWER,
+    FIRST_UPPER,
+    SPEC_LOWER,
+    SPEC_TEXT,
+    SPEC_UPPER,
+)
 from search_config.settings import IndexSettings
 from search_config.synonyms import Synonyms
 
@@ -63,7 +71,7 @@ def compile_settings(settings: IndexSettings, synonyms: Synonyms) -> dict[str, A
             every_lane(settings),
         ],
         "filterableAttributes": _filterable(settings, suffixes),
-        "sortableAttributes": sorted({*_sort_fields(settings).values(), NAME_LENGTH}),
+        "sortableAttributes": sorted({*_sort_fields(settings).values(), NAME_LENGTH, *_places(settings)}),
         "rankingRules": list(RANKING_RULES),
         "synonyms": _compile_synonyms(synonyms, file=settings.synonyms),
         "stopWords": [],
@@ -115,16 +123,22 @@ def _code_fields(settings: IndexSettings) -> set[str]:
     return {entry.field for entry in settings.searchable if entry.is_code}
 
 
-def _filterable(settings: IndexSettings, suffixes: tuple[str, ...]) -> list[dict[str, Any]]:
+def _filterable(settings: IndexSettings, suffixes: tuple[str, ...]) -> list[dict[str, Any] | str]:
     """Rules by what a filter may do, sorted: facets, equal values, ranges, and our own lanes."""
     text = [entry.field for entry in settings.filterable if entry.type in {"text", "boolean"}]
     integers = [entry.field for entry in settings.filterable if entry.type == "integer"]
     lanes = [EXACT, HEADS, CODES, WORDS, *(tokens_lane(suffix) for suffix in suffixes)]
     rules = [_rule([*integers, "version"], comparison=True), _rule([*text, *lanes, "id"], comparison=False)]
     if any(entry.type == "specs" for entry in settings.filterable):
-        rules[0]["attributePatterns"] += [f"{SPEC_LOWER}.*", f"{SPEC_UPPER}.*"]
+        ends = (SPEC_LOWER, SPEC_UPPER, BASE_LOWER, BASE_UPPER, FIRST_LOWER, FIRST_UPPER)
+        rules[0]["attributePatterns"] += [f"{lane}.*" for lane in ends]
         rules[1]["attributePatterns"] += [f"{SPEC_TEXT}.*"]
-    return [{**rule, "attributePatterns": sorted(rule["attributePatterns"])} for rule in rules]
+    sorted_rules = [{**rule, "attributePatterns": sorted(rule["attributePatterns"])} for rule in rules]
+    return [*sorted_rules, *_places(settings)]
+
+
+def _places(settings: IndexSettings) -> list[str]:
+    return ["_geo"] if settings.has_places else []
 
 
 def _rule(patterns: list[str], *, comparison: bool) -> dict[str, Any]:

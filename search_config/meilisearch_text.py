@@ -22,7 +22,7 @@ from search_config.meilisearch_documents import (
     tiers,
     tokens_lane,
 )
-from search_config.meilisearch_filters import NOTHING, all_of, any_value, begins, one_of
+from search_config.meilisearch_filters import NOTHING, all_of, any_value, begins, measure_between, one_of
 from search_config.rewriting import COMPLETED_WEIGHT, Alternative, Slot, Understanding
 from search_config.settings import IndexSettings
 
@@ -50,6 +50,7 @@ class TextCompiler:
 
     def __init__(self, settings: IndexSettings) -> None:
         self.lanes = tuple(tokens_lane(suffix) for suffix in tiers(settings))
+        self.has_specs = any(entry.type == "specs" for entry in settings.filterable)
 
     def query(self, understanding: Understanding) -> Wanted:
         """Documents that hold every slot."""
@@ -67,7 +68,7 @@ class TextCompiler:
         """Documents with at least `slots_min` of the needed slots and all that are `kept`."""
         found = all_of([at_least(needed, slots_min), *kept])
         if understanding.is_code:
-            found = one_of((found, self._code(understanding.squashed)))
+            found = one_of((found, self.code(understanding.squashed)))
         grades = self._grades(understanding) if understanding.is_sentence else ()
         return Wanted(found, grades, rank_text(understanding.slots))
 
@@ -75,7 +76,9 @@ class TextCompiler:
         """Documents that say this slot in one of its ways."""
         ways = [self._alternative(alternative) for alternative in slot.alternatives if alternative.tokens]
         if slot.code_prefix:
-            ways.append(self._code(slot.code_prefix))
+            ways.append(self.code(slot.code_prefix))
+        if slot.bound is not None and self.has_specs:
+            ways.append(measure_between(slot.bound.base, slot.bound.lower, slot.bound.upper))
         return one_of(ways)
 
     def loose(self, understanding: Understanding) -> Wanted:
@@ -94,7 +97,7 @@ class TextCompiler:
             all_of(any_value(lane, (token,)) for token in alternative.tokens) for lane in self.lanes
         )
 
-    def _code(self, code: str) -> str:
+    def code(self, code: str) -> str:
         """A model number or the beginning of one."""
         return one_of((begins(CODES, code), begins(EXACT, code)))
 

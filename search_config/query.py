@@ -14,6 +14,7 @@ import msgspec
 from search_config.analysis import clean_text
 from search_config.documents import IndexName
 from search_config.errors import InvalidFilterValue, UnknownField
+from search_config.geography import Near
 from search_config.settings import FieldType, IndexSettings, SortOrder
 
 TEXT_LENGTH_MAX = 2_000
@@ -24,6 +25,9 @@ INTEGER_MAX = 2**63 - 1
 
 Scalar: TypeAlias = str | int | float | bool
 RELEVANCE = "relevance"
+DISTANCE = "distance"
+RADIUS_KM_MAX = 20_040.0
+"""Half way around the Earth: every place lies within it."""
 HIDDEN_FIELDS = frozenset(("visibility", "tenants"))
 """Filterable for the engine alone: a caller who could filter by them would learn who sees what."""
 
@@ -75,6 +79,8 @@ class SearchQuery(msgspec.Struct, frozen=True, kw_only=True):
     `sort` is `relevance`, a sortable name, or a name with `:ascending` / `:descending`.
     Fields: those of the index settings, and `specs.<code>` for a technical property.
     `is_literal` searches the words as written: the way back from a text that was read as another.
+    `distinct` keeps the best hit of every value of a text field. `near` limits to a circle, and orders by
+    distance with sort `distance` (indexes with places only).
     """
 
     index: IndexName = "catalog"
@@ -87,10 +93,13 @@ class SearchQuery(msgspec.Struct, frozen=True, kw_only=True):
     page_size: int = 20
     facets: Sequence[str] = ()
     is_literal: bool = False
+    highlights: bool = False
+    distinct: str = ""
+    near: Near | None = None
 
 
 class Sort(msgspec.Struct, frozen=True):
-    """Order by a document field; missing values last."""
+    """Order by a document field, or by distance; missing values last."""
 
     field: str
     order: SortOrder
@@ -111,6 +120,9 @@ class ParsedQuery(msgspec.Struct, frozen=True, kw_only=True):
     facets: tuple[str, ...]
     is_finished: bool = False
     is_literal: bool = False
+    highlights: bool = False
+    distinct: str = ""
+    near: Near | None = None
     notices: tuple[Literal["text_cut", "page_limited"], ...] = ()
 
     @property
@@ -151,12 +163,15 @@ def parse_query(query: SearchQuery, settings: IndexSettings) -> ParsedQuery:
         index=query.index,
         text=text,
         filters=_parse_filters(query, settings),
-        sort=_parse_sort(query.sort, settings),
+        sort=_parse_sort(query, settings),
         page=min(max(query.page, 1), page_last),
         page_size=page_size,
         facets=_parse_facets(query.facets, settings),
         is_finished=query.text[:TEXT_LENGTH_MAX][-1:].isspace(),
         is_literal=query.is_literal,
+        highlights=query.highlights,
+        distinct=_parse_distinct(query.distinct, settings),
+        near=_parse_near(query.near, settings),
         notices=tuple(notices),
     )
 
@@ -228,11 +243,15 @@ def _parse_range(field: str, lower: float | None, upper: float | None, *, settin
     return Between(field, lower, upper)
 
 
-def _parse_sort(text: str, settings: IndexSettings) -> Sort | None:
+def _parse_sort(query: SearchQuery, settings: IndexSettings) -> Sort | None:
+    text = query.sort
     name, _, order = text.partition(":")
     if name in {"", RELEVANCE}:
         return None
+    if name == DISTANCE and query.near is not None and order in {"", "ascending"}:
+        return Sort(DISTANCE, "ascending")
     allowed = (RELEVANCE, *(entry.name for entry in settings.sortable))
+    allowed += (DISTANCE,) if query.near is not None else ()
     entry = next((entry for entry in settings.sortable if entry.name == name), None)
     if entry is None:
         raise UnknownField(name, use="sort", allowed=allowed)
@@ -243,6 +262,30 @@ def _parse_sort(text: str, settings: IndexSettings) -> Sort | None:
             return Sort(entry.field, order)
         case _:
             raise InvalidFilterValue("sort", value=text, expected="name, name:ascending or name:descending")
+
+
+def _parse_distinct(field: str, settings: IndexSettings) -> str:
+    allowed = tuple(
+        entry.field
+        for entry in settings.filterable
+        if entry.facet and entry.type == "text" and entry.field not in HIDDEN_FIELDS
+    )
+    if field and field not in allowed:
+        raise UnknownField(field, use="distinct", allowed=allowed)
+    return field
+
+
+def _parse_near(near: Near | None, settings: IndexSettings) -> Near | None:
+    if near is None:
+        return None
+    if not settings.has_places:
+        raise UnknownField("near", use="filter", allowed=_allowed_fields(settings))
+    radius_km = RADIUS_KM_MAX if near.radius_km is None else near.radius_km
+    limits = (("lat", near.lat, -90.0, 90.0), ("lon", near.lon, -180.0, 180.0))
+    for name, value, lower, upper in (*limits, ("radius_km", radius_km, 0.0, RADIUS_KM_MAX)):
+        if not (math.isfinite(value) and lower <= value <= upper):
+            raise InvalidFilterValue(name, value=str(value), expected=f"{lower:g}..{upper:g}")
+    return near
 
 
 def _parse_facets(facets: Sequence[str], settings: IndexSettings) -> tuple[str, ...]:

@@ -48,11 +48,23 @@ PLACE_PARTICLES = frozenset({"에서", "에서는", "에서도", "에게"})
 Role = Literal["word", "soft", "filler", "preposition", "particle"]
 
 
+Side = Literal["", "lower", "upper"]
+SIDES_AFTER: dict[str, Side] = {
+    **dict.fromkeys(("이상", "이상의", "이상인", "초과", "넘는", "부터"), "lower"),
+    **dict.fromkeys(("이하", "이하의", "이하인", "미만", "미만의", "이내", "이내의", "까지"), "upper"),
+}
+SIDES_BEFORE: dict[str, Side] = {
+    **dict.fromkeys(("over", "above", "least", "min", "minimum"), "lower"),
+    **dict.fromkeys(("under", "below", "most", "max", "maximum"), "upper"),
+}
+"""Words beside a measure that make it a bound: `10kg 이상`, `over 10 kg`."""
+
+
 class Piece(msgspec.Struct, frozen=True, kw_only=True):
     """One word as read. `text` is the word looked for, `typed` what was written.
 
     `is_slip`: `text` stands for a mistyped `typed`. `others` are further readings: completions, acronyms.
-    `soft` pieces rank without being required.
+    `soft` pieces rank without being required. `side`: a measure is a `lower` or an `upper` bound.
     """
 
     text: str
@@ -62,6 +74,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     is_slip: bool = False
     is_known: bool = False
     others: tuple[str, ...] = ()
+    side: Side = ""
 
 
 class Reader(msgspec.Struct, frozen=True):
@@ -77,10 +90,26 @@ class Reader(msgspec.Struct, frozen=True):
         for position, run in enumerate(runs):
             is_open = position + 1 == len(runs) and not is_finished
             before = runs[position - 1] if position else None
+            if side := self._side_of(runs, position):
+                if pieces and before is not None and before.is_measure:
+                    pieces[-1] = msgspec.structs.replace(pieces[-1], side=side)
+                continue
             found = self._read_run(run, before, is_open=is_open)
             is_verb = before is not None and before.text in VERB_MARKS and not self.is_literal
             pieces.extend(msgspec.structs.replace(p, role="soft") if is_verb else p for p in found)
+            if run.is_measure and before is not None and not self.is_literal:
+                pieces[-1] = msgspec.structs.replace(pieces[-1], side=SIDES_BEFORE.get(before.text, ""))
         return pieces
+
+    def _side_of(self, runs: tuple[Run, ...], position: int) -> Side:
+        """Whether this word only says on which side of the measure beside it the thing must lie."""
+        if self.is_literal:
+            return ""
+        before = runs[position - 1].text if position else ""
+        if before.isascii() and any(character.isdigit() for character in before):  # also IP67 이상
+            return SIDES_AFTER.get(runs[position].text, "")
+        is_before = position + 1 < len(runs) and runs[position + 1].is_measure
+        return SIDES_BEFORE.get(runs[position].text, "") if is_before else ""
 
     def _read_run(self, run: Run, before: Run | None, *, is_open: bool) -> Iterator[Piece]:
         plain = Piece(text=run.text, typed=run.text, run=run)

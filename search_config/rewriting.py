@@ -15,6 +15,7 @@ from search_config.analysis import WORD_MARK, clean_text, fold_plural, phrase_to
 from search_config.hangul import keystrokes, particle_stems, say_letters
 from search_config.reading import Piece, Reader, read_text
 from search_config.synonyms import Synonyms
+from search_config.units import read_measure
 from search_config.vocabulary import EMPTY, Vocabulary
 
 RUNS_MAX = 24
@@ -38,6 +39,14 @@ class Alternative(msgspec.Struct, frozen=True):
     bonus: tuple[str, ...] = ()
 
 
+class MeasureBound(msgspec.Struct, frozen=True):
+    """`10kg 이상`: the first property in this base unit lies at or above `lower`, at or below `upper`."""
+
+    base: str
+    lower: float | None
+    upper: float | None
+
+
 class Slot(msgspec.Struct, frozen=True, kw_only=True):
     """A word of the query.
 
@@ -51,6 +60,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
     correction: str = ""
     code_prefix: str = ""
     is_optional: bool = False
+    bound: MeasureBound | None = None
 
     def corrected(self) -> "Slot":
         """The slot as it was meant."""
@@ -61,8 +71,8 @@ class Understanding(msgspec.Struct, frozen=True, kw_only=True):
     """A whole query: its slots, its squashed form, whether it may be one model number, what it asks for.
 
     `heads` are squashed names of the thing asked for: a name that ends so is that thing. `tails` are its last
-    word alone, `head_place` is its slot. `is_sentence`: it holds words that say nothing about the thing, so
-    not every word must be found.
+    word alone, `head_place` is its slot. `is_sentence`: it holds words that say nothing about the thing, or
+    one that was split, so not every word must be found.
     """
 
     slots: tuple[Slot, ...]
@@ -100,7 +110,9 @@ def understand(
     runs = split_runs(text)[:RUNS_MAX]
     is_code = len(runs) > 1 and all(run.kind == "latin" for run in runs)
     heads, tails = compiler.heads(head_end)
-    is_sentence = len(words) > 1 and (len(words) < len(runs) or any(piece.role == "soft" for piece in words))
+    is_split = len({piece.typed for piece in words}) < len(words)
+    has_soft = any(piece.role == "soft" for piece in words)
+    is_sentence = len(words) > 1 and (len(words) < len(runs) or has_soft or is_split)
     return Understanding(
         slots=tuple(slots),
         squashed=squash(text)[:SQUASHED_MAX],
@@ -255,6 +267,7 @@ class _SlotCompiler:
             correction=meant if is_slip else "",
             code_prefix=self._code_prefix(window),
             is_optional=all(piece.role == "soft" for piece in window) and not others,
+            bound=_bound(window[0]) if len(window) == 1 else None,
         )
 
     def _joined_codes(self, window: list[Piece]) -> list[Alternative]:
@@ -273,6 +286,14 @@ class _SlotCompiler:
         is_open = window[0] is self.pieces[-1] and not self.is_finished
         is_code = has_digit and len(joined) > 2
         return joined if len(joined) > 1 and (is_code or (is_open and not window[0].is_known)) else ""
+
+
+def _bound(piece: Piece) -> MeasureBound | None:
+    measure = read_measure(piece.text) if piece.side else None
+    if measure is None:
+        return None
+    base, low, high = measure
+    return MeasureBound(base, low, None) if piece.side == "lower" else MeasureBound(base, None, high)
 
 
 def _joined(piece: Piece) -> str:

@@ -17,7 +17,7 @@ from search_config.errors import InvalidSettings
 from search_config.synonyms import Synonyms, parse_synonyms
 
 INDEX_NAMES: tuple[IndexName, ...] = get_args(IndexName)
-PROJECTION_VERSION = 1
+PROJECTION_VERSION = 3
 """Raise when the analysis or the layout of an engine's index changes: every index is then outdated."""
 
 FieldType: TypeAlias = Literal["text", "integer", "boolean", "specs"]
@@ -74,6 +74,12 @@ class IndexSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         base = field.partition(".")[0] if field.startswith("specs.") else field
         found = next((entry for entry in self.filterable if entry.field == base), None)
         return None if found and (found.type == "specs") != ("." in field) else found
+
+    @property
+    def has_places(self) -> bool:
+        """Whether the documents of this index lie somewhere (`lat`, `lon`)."""
+        names = {field.name for field in msgspec.structs.fields(DOCUMENT_TYPES[self.index])}
+        return {"lat", "lon"} <= names
 
     @property
     def facet_fields(self) -> tuple[str, ...]:

@@ -101,6 +101,26 @@ def base_measure(number: float, unit: str, number_max: float | None = None) -> s
     return f"{low}{base}" if number_max is None else f"{low}~{round(number_max * factor, 9):.10g}{base}"
 
 
+def to_base(low: float, high: float, unit: str) -> tuple[str, float, float] | None:
+    """Base unit and both ends in it, None for an unknown unit. Units are compared lower-case."""
+    known = load_units().factors.get(unit.lower().replace("°c", "℃").replace(" ", ""))
+    if known is None:
+        return None
+    base, factor = known
+    return base, round(low * factor, 9), round(high * factor, 9)
+
+
+def read_measure(text: str) -> tuple[str, float, float] | None:
+    """`0.75 kW` or `4~20 mA` as base unit and both ends; None for anything else."""
+    found = _BASED.fullmatch(fold_measures(text.lower().strip()).strip())
+    if found is None or found[3] not in load_units().factors:
+        return None
+    return found[3], float(found[1]), float(found[2] or found[1])
+
+
+_BASED = re.compile(rf"(-?{_NUMBER})(?:~(-?{_NUMBER}))?([^0-9\s].*)")
+
+
 def spec_measure(code: str, unit: str | None) -> tuple[str, str | None]:
     """Name and unit of a property; `payload_kg` without a unit is payload in kg."""
     name, _, last = code.rpartition("_")

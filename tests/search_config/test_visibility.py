@@ -75,6 +75,46 @@ async def test_a_hidden_model_number_leaves_no_trace(
     assert (with_hidden.rewritten, with_hidden.notices) == (without_hidden.rewritten, without_hidden.notices)
 
 
+@pytest.mark.parametrize(
+    "text", ["ZQX-77", "zqx", "비밀", "비밀공정", "ㅂㅁㄱㅈ", "qlalfrhdwjd", "비밀공젇", "HB"]
+)
+async def test_suggestions_and_corrections_know_nothing_hidden(
+    engine: SearchEngine, private_catalog: list[CatalogDocument], a_cobot: Build, text: str
+) -> None:
+    await engine.upsert("catalog", private_catalog)
+    before = await engine.suggest(text, ANONYMOUS), await engine.search(SearchQuery(text=text), ANONYMOUS)
+    hidden = [
+        a_cobot(
+            30 + number, model="HB-X", payload_kg=1, name_ko="비밀공정 로봇", visibility=kind, tenants=[7]
+        )
+        for number, kind in enumerate(("members", "tenant"))
+    ]
+    await engine.upsert("catalog", hidden)
+    after = await engine.suggest(text, ANONYMOUS), await engine.search(SearchQuery(text=text), ANONYMOUS)
+    assert after[0] == before[0]
+    assert [hit.document.id for hit in after[1].hits] == [hit.document.id for hit in before[1].hits]
+    assert (after[1].rewritten, after[1].did_you_mean) == (before[1].rewritten, before[1].did_you_mean)
+    assert (await engine.search(SearchQuery(text="비밀공정"), TENANT)).total == 2
+
+
+async def test_a_word_that_was_made_private_leaves_the_vocabulary(
+    engine: SearchEngine, a_cobot: Build
+) -> None:
+    open_document = a_cobot(40, model="HB-40", payload_kg=4, name_ko="비밀공정 로봇")
+    await engine.upsert("catalog", [open_document])
+    assert (await engine.suggest("비밀", ANONYMOUS)).words != ()
+    await engine.upsert("catalog", [msgspec.structs.replace(open_document, visibility="members", version=2)])
+    assert (await engine.suggest("비밀", ANONYMOUS)).words == ()
+
+
+async def test_the_nearest_hits_are_visible_ones(
+    engine: SearchEngine, private_catalog: list[CatalogDocument]
+) -> None:
+    await engine.upsert("catalog", private_catalog)
+    page = await engine.search(SearchQuery(text="협동로봇", filters={"category": ["none"]}), ANONYMOUS)
+    assert {hit.document.id for hit in page.nearest} == {"product-20"}
+
+
 @pytest.mark.parametrize("field", ["visibility", "tenants"])
 async def test_nobody_may_filter_or_count_by_visibility(catalog: SearchEngine, field: str) -> None:
     with pytest.raises(UnknownField):
