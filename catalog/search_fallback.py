@@ -15,11 +15,21 @@ import msgspec
 
 from catalog.projection import INDEX_OF_KIND, PROJECTIONS, DocumentKind
 from search_config.analysis import squash
-from search_config.documents import IndexName, SearchDocument
-from search_config.engine import Bounds, EngineHealth, FacetCount, SearchEngine, SearchHit, SearchPage
+from search_config.documents import IndexName, SearchDocument, ServiceCenterDocument
+from search_config.engine import (
+    Bounds,
+    EngineHealth,
+    FacetCount,
+    SearchEngine,
+    SearchHit,
+    SearchPage,
+    Suggestions,
+)
 from search_config.errors import SearchUnavailable
+from search_config.geography import Near, distance_km
 from search_config.matching import bounds_of, count_facet, matches
 from search_config.query import (
+    DISTANCE,
     ParsedQuery,
     Principal,
     SearchQuery,
@@ -28,7 +38,8 @@ from search_config.query import (
     visibility_filter,
 )
 from search_config.rewriting import understand
-from search_config.settings import IndexSettings, load_settings, load_synonyms
+from search_config.settings import INDEX_NAMES, IndexSettings, load_settings, load_synonyms
+from search_config.suggesting import suggest
 
 CANDIDATES_MAX = 1_000
 RETRY_SECONDS = 5.0
@@ -86,12 +97,21 @@ async def search_in_postgres(
     visible = visibility_filter(principal)
     found = [document for document in await _project(conn, ordered) if matches(document, visible)]
     hits = [document for document in found if matches(document, parsed.filter_without())]
-    if parsed.sort is not None:
+    distances = _distances(hits, parsed.near)
+    hits = [document for document in hits if document.id in distances] if parsed.near else hits
+    if parsed.sort is not None and parsed.sort.field == DISTANCE:
+        hits.sort(key=lambda document: distances[document.id])
+    elif parsed.sort is not None:
         hits = _sorted(hits, parsed.sort)
+    if parsed.distinct:
+        hits = _distinct(hits, parsed.distinct)
     facets, bounds = _facets(found, parsed, settings=settings)
     shown = hits[parsed.offset : min(parsed.offset + parsed.page_size, settings.hits_max)]
     return SearchPage(
-        hits=tuple(SearchHit(score=0.0, document=document) for document in shown),
+        hits=tuple(
+            SearchHit(score=0.0, document=document, distance_km=distances.get(document.id))
+            for document in shown
+        ),
         total=len(hits),
         page=parsed.page,
         page_size=parsed.page_size,
@@ -158,6 +178,33 @@ async def _project(
     return [documents[key] for key in ordered if key in documents]
 
 
+def _distances(documents: Sequence[SearchDocument], near: Near | None) -> dict[str, float]:
+    """Kilometers to the documents within the radius, by id; none without a place to be near to."""
+    found: dict[str, float] = {}
+    if near is None:
+        return found
+    for document in documents:
+        if (
+            isinstance(document, ServiceCenterDocument)
+            and document.lat is not None
+            and document.lon is not None
+        ):
+            far = distance_km(near.lat, near.lon, document.lat, document.lon)
+            if near.radius_km is None or far <= near.radius_km:
+                found[document.id] = round(far, 1)
+    return found
+
+
+def _distinct(documents: Sequence[SearchDocument], field: str) -> list[SearchDocument]:
+    """The first of every value; a list field counts as its first value."""
+    best: dict[str, SearchDocument] = {}
+    for document in documents:
+        value = getattr(document, field)
+        key = (value[:1] or [""])[0] if isinstance(value, list) else value
+        best.setdefault(key or document.id, document)
+    return list(best.values())
+
+
 def _sorted(documents: list[SearchDocument], sort: Sort) -> list[SearchDocument]:
     """By a field, missing values last in either order."""
 
@@ -213,6 +260,14 @@ class FallbackEngine:
             # The pool's proxy has every method of a connection; only the type stubs tell them apart.
             conn = cast("asyncpg.Connection", borrowed)
             return await search_in_postgres(conn, query=query, principal=principal)
+
+    async def suggest(self, text: str, principal: Principal, *, limit: int = 8) -> Suggestions:
+        if self._clock() >= self._down_until:
+            try:
+                return await self._primary.suggest(text, principal, limit=limit)
+            except SearchUnavailable:
+                self._down_until = self._clock() + RETRY_SECONDS
+        return await suggest(self, text, principal, words=(), indexes=INDEX_NAMES, limit=limit)
 
     async def upsert(self, index: IndexName, documents: Sequence[SearchDocument]) -> None:
         await self._primary.upsert(index, documents)

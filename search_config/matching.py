@@ -8,6 +8,7 @@ from search_config.documents import SearchDocument, SpecValue
 from search_config.engine import Bounds, FacetCount
 from search_config.query import AllOf, AnyOf, Between, Filter, OneOf, Scalar
 from search_config.settings import IndexSettings
+from search_config.units import read_measure, to_base
 
 
 def matches(document: SearchDocument, condition: Filter) -> bool:
@@ -94,5 +95,16 @@ def _has_spec(spec: SpecValue, value: Scalar) -> bool:
     try:
         number = float(text)
     except ValueError:
-        return False
+        return _has_measure(spec, text)
     return _overlaps(spec, number, number)
+
+
+def _has_measure(spec: SpecValue, text: str) -> bool:
+    """`0.75 kW` asks for what is 750 W."""
+    measure = read_measure(text)
+    end = spec.number if spec.number_max is None else spec.number_max
+    if measure is None or spec.number is None or end is None:
+        return False
+    based = to_base(spec.number, end, spec.unit or "")
+    base, low, high = measure
+    return based is not None and based[0] == base and based[2] >= low and based[1] <= high

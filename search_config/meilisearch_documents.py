@@ -215,7 +215,10 @@ def _spec_lanes(specs: list[SpecValue]) -> dict[str, Any]:
             add(FIRST_LOWER, plain_unit(first[0]), first[1])
             add(FIRST_UPPER, plain_unit(first[0]), first[2])
     # Dots in a name would make it unreachable: `base_lower.w.power` is read as nested objects.
-    return {lane: _nested(values) if lane in {BASE_LOWER, BASE_UPPER} else values for lane, values in lanes.items()}
+    return {
+        lane: _nested(values) if lane in {BASE_LOWER, BASE_UPPER} else values
+        for lane, values in lanes.items()
+    }
 
 
 def _nested(values: dict[str, list[Any]]) -> dict[str, dict[str, list[Any]]]:

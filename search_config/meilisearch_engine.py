@@ -12,16 +12,18 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from search_config.documents import IndexName, SearchDocument
-from search_config.engine import EngineHealth, IndexHealth, SearchPage
+from search_config.engine import EngineHealth, IndexHealth, SearchPage, Suggestions
 from search_config.errors import SearchUnavailable
 from search_config.meilisearch_control import MeilisearchControl
 from search_config.meilisearch_documents import every_lane, to_meilisearch
+from search_config.meilisearch_hits import IndexMissing
 from search_config.meilisearch_http import NOT_FOUND, MeilisearchHttp, Refusal
-from search_config.meilisearch_search import IndexMissing, MeilisearchSearch
+from search_config.meilisearch_search import MeilisearchSearch
 from search_config.meilisearch_settings import compile_settings
 from search_config.meilisearch_vocabulary import IndexVocabulary
 from search_config.query import Principal, SearchQuery, parse_query
 from search_config.settings import INDEX_NAMES, IndexSettings, load_settings, load_synonyms
+from search_config.suggesting import complete_words, suggest
 
 REBUILD = "__rebuild"
 REBUILD_WAIT_SECONDS = 600.0
@@ -88,6 +90,12 @@ class MeilisearchEngine:
         except SearchUnavailable:
             self._current.discard(query.index)  # someone may have changed its settings: look again
             raise
+
+    async def suggest(self, text: str, principal: Principal, *, limit: int = 8) -> Suggestions:
+        words: tuple[str, ...] = ()
+        if "catalog" in self.settings:
+            words = complete_words(text, await self._vocabularies["catalog"].read())
+        return await suggest(self, text, principal, words=words, indexes=tuple(self.settings), limit=limit)
 
     async def upsert(self, index: IndexName, documents: Sequence[SearchDocument]) -> None:
         if not documents:

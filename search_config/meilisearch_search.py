@@ -1,34 +1,31 @@
-"""One search on Meilisearch: match, mend what was mistyped, grade, count facets. Mirrors the embedded engine.
+"""One search on Meilisearch: read the words, mend what was mistyped, ask for less. Mirrors the embedded engine.
 
-Every look-up, also those that only decide how a query is read, carries the principal's visibility as an
-array element of its own; a hidden document can change nothing of what others see.
+Also the look-ups that only decide how a query is read see through the principal's eyes; a hidden document can
+change nothing of what others see.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 import msgspec
 
-from search_config.documents import DOCUMENT_TYPES
-from search_config.engine import Bounds, FacetCount, Notice, SearchHit, SearchPage
-from search_config.meilisearch_filters import NOTHING, compile_filter
-from search_config.meilisearch_http import Found, MeilisearchHttp
-from search_config.meilisearch_settings import sort_field
-from search_config.meilisearch_text import EVERYTHING, NOWHERE, TextCompiler, Wanted, grade_filters
+from search_config.engine import Notice, SearchHit, SearchPage
+from search_config.highlighting import highlight_document, needles_of
+from search_config.meilisearch_filters import compile_filter
+from search_config.meilisearch_hits import FoundPage, PageReader
+from search_config.meilisearch_http import MeilisearchHttp
+from search_config.meilisearch_text import EVERYTHING, NOWHERE, TextCompiler, Wanted
 from search_config.query import ParsedQuery, Principal, visibility_filter
 from search_config.rewriting import Slot, Understanding, rewrite, understand
 from search_config.settings import IndexSettings
 from search_config.synonyms import Synonyms
 from search_config.vocabulary import Vocabulary
 
+NEAREST_MAX = 5
+CODE_LETTERS_MIN = 3
 FEW_HITS = 10
-"""A sentence that finds fewer is asked again with fewer of its words; the same as in the embedded engine."""
-
-
-class _Hit(msgspec.Struct, frozen=True):
-    source: str
-    score: float = msgspec.field(default=0.0, name="_rankingScore")
+"""Hits shown when filters leave nothing, letters of a shortened model number, and hits below which a sentence is
+asked again with fewer words: the same as in the embedded engine."""
 
 
 class FoundText(msgspec.Struct, frozen=True):
@@ -36,20 +33,9 @@ class FoundText(msgspec.Struct, frozen=True):
 
     wanted: Wanted
     rewritten: str | None = None
+    did_you_mean: str | None = None
     is_relaxed: bool = False
     wider: Understanding | None = None
-
-
-class FoundPage(msgspec.Struct, frozen=True):
-    """What one question answered: hits of the page, how many there are in all, one answer per group of facets."""
-
-    hits: tuple[SearchHit, ...]
-    total: int
-    counted: list[Found]
-
-
-class IndexMissing(Exception):
-    """The index was never written."""
 
 
 class MeilisearchSearch:
@@ -65,26 +51,25 @@ class MeilisearchSearch:
         vocabulary: Vocabulary,
         principal: Principal,
     ) -> None:
-        self.http = http
-        self.uid = uid
         self.settings = settings
         self.synonyms = synonyms
         self.vocabulary = vocabulary
         self.text = TextCompiler(settings)
-        self.visible = compile_filter(visibility_filter(principal))
+        visible = compile_filter(visibility_filter(principal))
+        self.reader = PageReader(http, uid, settings=settings, visible=visible)
 
     async def run(self, query: ParsedQuery) -> SearchPage:
         """The page of a checked query. Raises IndexMissing, SearchUnavailable."""
         found = await self._find_text(query)
-        page = await self._ask_page(found.wanted, query)
+        page = await self.reader.read(found.wanted, query)
         few = FEW_HITS if found.wider and found.wider.is_sentence else 1
-        if page.total < few and found.wider and await self._count_one(found.wanted.condition) < few:
+        if page.total < few and found.wider and await self._count(found.wanted.condition) < few:
             found = await self._widen(found, found.wider, hits_min=few)
-            page = await self._ask_page(found.wanted, query)
-        facets, bounds = self._facets(query, page.counted)
+            page = await self.reader.read(found.wanted, query)
+        facets, bounds = self.reader.facets(query, page.counted)
         notices: tuple[Notice, ...] = (*query.notices, *(("relaxed",) if found.is_relaxed else ()))
         return SearchPage(
-            hits=page.hits,
+            hits=self._marked(found, query, page),
             total=page.total,
             page=query.page,
             page_size=query.page_size,
@@ -93,10 +78,28 @@ class MeilisearchSearch:
             bounds=bounds,
             text=query.text,
             rewritten=found.rewritten,
+            did_you_mean=found.did_you_mean,
+            nearest=() if page.total else await self._nearest(found, query),
             notices=notices,
         )
 
-    # --- reading the text
+    def _marked(self, found: FoundText, query: ParsedQuery, page: FoundPage) -> tuple[SearchHit, ...]:
+        if not query.highlights or found.wider is None:
+            return page.hits
+        needles = needles_of(found.wider)
+        return tuple(
+            msgspec.structs.replace(hit, highlights=highlight_document(hit.document, needles))
+            for hit in page.hits
+        )
+
+    async def _nearest(self, found: FoundText, query: ParsedQuery) -> tuple[SearchHit, ...]:
+        """The best hits without the filters that leave nothing."""
+        if not query.filters and query.near is None:
+            return ()
+        unfiltered = msgspec.structs.replace(
+            query, filters={}, near=None, sort=None, page=1, page_size=NEAREST_MAX, facets=()
+        )
+        return (await self.reader.read(found.wanted, unfiltered)).hits
 
     async def _find_text(self, query: ParsedQuery) -> FoundText:
         """All documents without a text, none for a text without a word (`!!!`), else those with every word."""
@@ -113,13 +116,28 @@ class MeilisearchSearch:
             return FoundText(NOWHERE)
         settled = await self._settle(understanding)
         is_rewritten = settled.slots != understanding.slots
-        rewritten = rewrite(query.text, understanding, settled) if is_rewritten else None
-        return FoundText(self.text.query(settled), rewritten, wider=settled)
+        return FoundText(
+            self.text.query(settled),
+            rewritten=rewrite(query.text, understanding, settled) if is_rewritten else None,
+            did_you_mean=await self._offer(query.text, understanding, settled),
+            wider=settled,
+        )
+
+    async def _offer(self, text: str, understanding: Understanding, settled: Understanding) -> str | None:
+        """Another text that finds something, where a word has hits as written but looks like a slip."""
+        if not any(slot.corrections for slot in settled.slots):
+            return None
+        meant = understanding.settled(
+            tuple(slot.corrected() if slot.corrections else slot for slot in understanding.slots)
+        )
+        is_found = await self._count(self.text.query(meant).condition)
+        return rewrite(text, understanding, meant) if is_found else None
 
     async def _settle(self, understanding: Understanding) -> Understanding:
         """Take a word for a slip only where nothing that this principal may see has it as written."""
-        doubtful = [self.text.slot(slot) for slot in understanding.slots if slot.corrections]
-        counts = await self._count(doubtful)
+        counts = await self.reader.count(
+            [self.text.slot(slot) for slot in understanding.slots if slot.corrections]
+        )
         slots = tuple(
             slot.corrected() if slot.corrections and not counts[self.text.slot(slot)] else slot
             for slot in understanding.slots
@@ -141,143 +159,29 @@ class MeilisearchSearch:
             for share in (3, 2, 1)
             if (slots_min := math.ceil(len(needed) * share / 3))
         }
-        counts = await self._count([wanted.condition for wanted in ways.values()])
+        counts = await self.reader.count([wanted.condition for wanted in ways.values()])
         for least in dict.fromkeys((hits_min, 1)):
             for slots_min, wanted in ways.items():
                 if counts[wanted.condition] >= least:
                     is_relaxed = len(needed) < len(slots) or slots_min < len(needed)
-                    return FoundText(wanted, found.rewritten, is_relaxed)
-        return FoundText(self.text.loose(asked), found.rewritten, is_relaxed=True)
+                    return msgspec.structs.replace(found, wanted=wanted, is_relaxed=is_relaxed)
+        loose = await self._shortened_code(asked) or self.text.loose(asked)
+        return msgspec.structs.replace(found, wanted=loose, is_relaxed=True)
+
+    async def _shortened_code(self, asked: Understanding) -> Wanted | None:
+        """The longest beginning of a model number that something visible has, at least half of it."""
+        code = asked.squashed
+        if not code.isascii():
+            return None
+        lengths = range(len(code) - 1, max(CODE_LETTERS_MIN, len(code) // 2) - 1, -1)
+        ways = [self.text.code(code[:length]) for length in lengths]
+        counts = await self.reader.count(ways)
+        return next((Wanted(way) for way in ways if counts[way]), None)
 
     async def _findable(self, slots: Iterable[Slot]) -> dict[Slot, str]:
         conditions = {slot: self.text.slot(slot) for slot in slots}
-        counts = await self._count(list(conditions.values()))
+        counts = await self.reader.count(list(conditions.values()))
         return {slot: condition for slot, condition in conditions.items() if counts[condition]}
 
-    # --- asking
-
-    async def _ask(self, queries: Sequence[Mapping[str, Any]]) -> list[Found]:
-        answers = await self.http.multi_search(self.settings.index, queries)
-        if answers is None:
-            raise IndexMissing
-        return answers
-
-    def _query(self, conditions: Iterable[str], **options: Any) -> dict[str, Any]:
-        filters = [condition for condition in (self.visible, *conditions) if condition]
-        return {"indexUid": self.uid, "q": "", "filter": filters, "hitsPerPage": 0, "page": 1, **options}
-
-    async def _count(self, conditions: Sequence[str]) -> dict[str, int]:
-        """How many visible documents meet each condition."""
-        asked = [condition for condition in dict.fromkeys(conditions) if condition != NOTHING]
-        answers = await self._ask([self._query([condition]) for condition in asked]) if asked else []
-        counts = {condition: answer.total_hits for condition, answer in zip(asked, answers, strict=True)}
-        return {NOTHING: 0, **counts}
-
-    async def _count_one(self, condition: str) -> int:
-        return (await self._count([condition]))[condition]
-
-    async def _ask_page(self, wanted: Wanted, query: ParsedQuery) -> FoundPage:
-        """The page and its facets. The first page takes one request, a later one of graded hits two."""
-        if wanted.condition == NOTHING:
-            return FoundPage((), 0, [Found() for _ in self._facet_groups(query)])
-        matched = [wanted.condition, *self._conditions(query)]
-        counting = [
-            self._query([wanted.condition, *self._conditions(query, without=own)], facets=fields)
-            for own, fields in self._facet_groups(query)
-        ]
-        is_sorted = query.sort is not None
-        slices = [[]] if is_sorted or not wanted.grades else grade_filters(wanted)
-        if query.offset and len(slices) > 1:
-            answers = await self._ask([*counting, *(self._query([*matched, *part]) for part in slices)])
-            counted, totals = (
-                answers[: len(counting)],
-                [found.total_hits for found in answers[len(counting) :]],
-            )
-            return FoundPage(await self._later_page(wanted, query, slices, totals), sum(totals), counted)
-        asked = [self._hits_query(wanted, query, part, page=query.page) for part in slices]
-        answers = await self._ask([*counting, *asked])
-        counted, found = answers[: len(counting)], answers[len(counting) :]
-        hits = self._hits(query, found)[: query.page_size]
-        return FoundPage(hits, sum(answer.total_hits for answer in found), counted)
-
-    async def _later_page(
-        self, wanted: Wanted, query: ParsedQuery, slices: list[list[str]], totals: list[int]
-    ) -> tuple[SearchHit, ...]:
-        """The hits of a page that may begin in one grade and end in another."""
-        asked: list[dict[str, Any]] = []
-        grades: list[int] = []
-        begin, end, before = query.offset, query.offset + query.page_size, 0
-        for place, total in enumerate(totals):
-            first, last = max(begin - before, 0), min(end - before, total)
-            if first < last:
-                grades.append(place)
-                part = self._hits_query(wanted, query, slices[place], page=1)
-                del part["page"], part["hitsPerPage"]
-                asked.append({**part, "offset": first, "limit": last - first})
-            before += total
-        found = await self._ask(asked) if asked else []
-        by_grade = [Found()] * len(slices)
-        for place, answer in zip(grades, found, strict=True):
-            by_grade[place] = answer
-        return self._hits(query, by_grade)
-
-    def _hits_query(
-        self, wanted: Wanted, query: ParsedQuery, part: Sequence[str], *, page: int
-    ) -> dict[str, Any]:
-        asked = self._query(
-            [wanted.condition, *self._conditions(query), *part],
-            page=page,
-            hitsPerPage=query.page_size,
-            attributesToRetrieve=["source"],
-        )
-        if query.sort is not None:
-            order = "asc" if query.sort.order == "ascending" else "desc"
-            return {**asked, "sort": [f"{sort_field(self.settings, query.sort.field)}:{order}"]}
-        ranking = {"matchingStrategy": "last", "locales": ["eng"], "showRankingScore": True}
-        return {**asked, "q": wanted.ranked, **ranking}
-
-    def _conditions(self, query: ParsedQuery, *, without: str | None = None) -> list[str]:
-        return [compile_filter(part) for name, part in query.filters.items() if name != without]
-
-    # --- answering
-
-    def _hits(self, query: ParsedQuery, answers: Sequence[Found]) -> tuple[SearchHit, ...]:
-        """Hits in order. A score is the grade (whole numbers) and Meilisearch's own score (0..1) within it."""
-        decode = msgspec.json.Decoder(DOCUMENT_TYPES[self.settings.index]).decode
-        read = msgspec.json.Decoder(_Hit).decode
-        graded = [
-            (len(answers) - 1 - place, read(hit))
-            for place, answer in enumerate(answers)
-            for hit in answer.hits
-        ]
-        return tuple(
-            SearchHit(
-                score=round(grade + hit.score, 4) if query.sort is None else 0.0, document=decode(hit.source)
-            )
-            for grade, hit in graded
-        )
-
-    def _facet_groups(self, query: ParsedQuery) -> list[tuple[str | None, list[str]]]:
-        """Facets that are counted together: those without a filter of their own, then each of the others alone."""
-        free = [field for field in query.facets if field not in query.filters]
-        groups: list[tuple[str | None, list[str]]] = [(None, free)] if free else []
-        return groups + [(field, [field]) for field in query.facets if field in query.filters]
-
-    def _facets(
-        self, query: ParsedQuery, answers: Sequence[Found]
-    ) -> tuple[dict[str, tuple[FacetCount, ...]], dict[str, Bounds]]:
-        groups = self._facet_groups(query)
-        answer_of = {
-            field: answer for (_, fields), answer in zip(groups, answers, strict=True) for field in fields
-        }
-        facets: dict[str, tuple[FacetCount, ...]] = {}
-        bounds: dict[str, Bounds] = {}
-        for field in query.facets:
-            counts = answer_of[field].facet_distribution.get(field, {}).items()
-            ordered = sorted(counts, key=lambda entry: (-entry[1], entry[0]))[
-                : self.settings.facet_values_max
-            ]
-            facets[field] = tuple(FacetCount(value=value, count=count) for value, count in ordered)
-            if stats := answer_of[field].facet_stats.get(field):
-                bounds[field] = Bounds(lower=stats["min"], upper=stats["max"])
-        return facets, bounds
+    async def _count(self, condition: str) -> int:
+        return (await self.reader.count([condition]))[condition]

@@ -30,6 +30,7 @@ def random_document(build: Build, chance: random.Random, number: int) -> Catalog
         SpecValue(code="ambient", number=-chance.randint(0, 30), number_max=chance.randint(0, 70)),
         SpecValue(code="body", text=chance.choice(WORDS)),
         SpecValue(code="is_safe", boolean=chance.random() < 0.5),
+        SpecValue(code="power", number=chance.choice([0.75, 1.5]), unit="kW"),
     ]
     visibility = chance.choice(["public", "public", "members", "tenant"])
     return build(
@@ -42,7 +43,7 @@ def random_document(build: Build, chance: random.Random, number: int) -> Catalog
         level_from=chance.choice([None, 0, 1, 2, 3]),
         price_krw=chance.choice([None, 0, 1, 999_999_999_999, chance.randint(1, 100) * 1_000_000]),
         domestic_verified_bp=chance.choice([None, 0, 5_000, 10_000]),
-        specs=chance.sample(specs, chance.randint(0, 4)),
+        specs=chance.sample(specs, chance.randint(0, 5)),
         visibility=visibility,
         tenants=chance.sample([7, 8, 9], chance.randint(0, 2)) if visibility == "tenant" else [],
     )
@@ -60,6 +61,7 @@ def random_query(chance: random.Random) -> SearchQuery:
         "specs.body": [*WORDS, "nothing"],
         "specs.is_safe": ["true", "false"],
         "specs.payload": ["10", "3.0", "-5", "many"],
+        "specs.power": ["750 W", "1.5", "1500w", "2 kW"],
         "specs.unknown": ["1"],
     }
     for field in chance.sample(sorted(choices), chance.choice([0, 0, 1, 1, 2, 3])):
