@@ -12,11 +12,11 @@ from catalog.drift import find_drift, repair_drift
 from catalog.indexing import index_batch, mark_all_dirty, stream_documents
 from catalog.shadowing import OneIndex, prepare_shadow
 from search_config import meilisearch_engine
-from search_config.documents import CatalogDocument
-from search_config.lifecycle import SettingsApplied, apply_settings, read_state
+from search_config.documents import CatalogDocument, IndexName
+from search_config.lifecycle import SettingsApplied, apply_settings, read_state, wanted_settings
 from search_config.meilisearch_engine import MeilisearchEngine
 from search_config.query import ANONYMOUS, SearchQuery
-from search_config.settings import IndexSettings, load_settings
+from search_config.settings import INDEX_NAMES, IndexSettings, load_settings
 
 Build = Callable[..., CatalogDocument]
 Make = Callable[..., MeilisearchEngine]
@@ -60,6 +60,15 @@ async def test_changed_settings_ask_for_a_rebuild(meilisearch: Make, a_document:
     assert await total(old) == 1
     assert await new.rebuild("catalog", _batches([a_document(2)])) == 1
     assert await total(new) == 1
+
+
+@pytest.mark.parametrize("index", INDEX_NAMES)
+async def test_what_was_set_is_what_the_server_says(meilisearch: Make, index: IndexName) -> None:
+    engine = meilisearch()
+    task = await engine.control.update_settings(index, engine.uids[index], wanted_settings(engine, index))
+    await engine.http.wait(index, task)
+    state = await read_state(engine, index)
+    assert (state.exists, state.changes) == (True, ())
 
 
 @pytest.mark.parametrize("value", ['a"b', "a\\b", "a\\", '\\"', '"] OR visibility IN ["tenant"', "한글 '값'"])
