@@ -40,8 +40,9 @@ from search_config.units import spec_measure, to_base
 
 EVERY = "z0z"
 """A word that every document has, so that the others of a query rank and never exclude."""
-EXACT, HEADS, CODES, WORDS = "match_exact", "match_heads", "match_codes", "words"
-"""Lanes: whole names and model numbers, what a thing is, codes and their parts, words of the vocabulary."""
+TOKENS, EXACT, HEADS, CODES, WORDS = "match_tokens", "match_exact", "match_heads", "match_codes", "words"
+"""Lanes: tokens of all fields, whole names and model numbers, what a thing is, codes and their parts, words of
+the vocabulary."""
 RANK_EXACT, RANK_HEADS = "rank_exact", "rank_heads"
 NAME_LENGTH = "name_length"
 PLAIN_LENGTH_MAX = 60
@@ -71,11 +72,6 @@ def tiers(settings: IndexSettings) -> tuple[str, ...]:
 def words_lane(tier: str) -> str:
     """Lane that ranks by the words of a tier."""
     return f"rank_words_{tier}"
-
-
-def tokens_lane(tier: str) -> str:
-    """Lane that matches the tokens of a tier."""
-    return f"match_tokens_{tier}"
 
 
 def every_lane(settings: IndexSettings) -> str:
@@ -124,7 +120,7 @@ def _text_lanes(document: SearchDocument, settings: IndexSettings) -> dict[str, 
         for value in _texts(document, entry.field):
             runs = split_runs(value)
             ranked.setdefault(words_lane(tier), {}).update(dict.fromkeys(_ranked_words(runs)))
-            matched.setdefault(tokens_lane(tier), set()).update(text_tokens(runs))
+            matched.setdefault(TOKENS, set()).update(text_tokens(runs))
             for lane, tokens in _lane_tokens(value, runs, entry):
                 matched.setdefault(lane, set()).update(tokens)
             length = max(length, len(value) if entry.is_name else 0)

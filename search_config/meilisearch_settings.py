@@ -20,12 +20,12 @@ from search_config.meilisearch_documents import (
     NAME_LENGTH,
     RANK_EXACT,
     RANK_HEADS,
+    TOKENS,
     WORDS,
     every_lane,
     plain_word,
     sort_lane,
     tiers,
-    tokens_lane,
     words_lane,
 )
 from search_config.meilisearch_filters import (
@@ -70,7 +70,7 @@ def compile_settings(settings: IndexSettings, synonyms: Synonyms) -> dict[str, A
             *(words_lane(suffix) for suffix in suffixes),
             every_lane(settings),
         ],
-        "filterableAttributes": _filterable(settings, suffixes),
+        "filterableAttributes": _filterable(settings),
         "sortableAttributes": sorted({*_sort_fields(settings).values(), NAME_LENGTH, *_places(settings)}),
         "rankingRules": list(RANKING_RULES),
         "synonyms": _compile_synonyms(synonyms, file=settings.synonyms),
@@ -123,11 +123,11 @@ def _code_fields(settings: IndexSettings) -> set[str]:
     return {entry.field for entry in settings.searchable if entry.is_code}
 
 
-def _filterable(settings: IndexSettings, suffixes: tuple[str, ...]) -> list[dict[str, Any] | str]:
+def _filterable(settings: IndexSettings) -> list[dict[str, Any] | str]:
     """Rules by what a filter may do, sorted: facets, equal values, ranges, and our own lanes."""
     text = [entry.field for entry in settings.filterable if entry.type in {"text", "boolean"}]
     integers = [entry.field for entry in settings.filterable if entry.type == "integer"]
-    lanes = [EXACT, HEADS, CODES, WORDS, *(tokens_lane(suffix) for suffix in suffixes)]
+    lanes = [TOKENS, EXACT, HEADS, CODES, WORDS]
     rules = [_rule([*integers, "version"], comparison=True), _rule([*text, *lanes, "id"], comparison=False)]
     if any(entry.type == "specs" for entry in settings.filterable):
         ends = (SPEC_LOWER, SPEC_UPPER, BASE_LOWER, BASE_UPPER, FIRST_LOWER, FIRST_UPPER)

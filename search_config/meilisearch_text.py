@@ -17,10 +17,9 @@ from search_config.meilisearch_documents import (
     EVERY,
     EXACT,
     HEADS,
+    TOKENS,
     VALUE_LENGTH_MAX,
     plain_word,
-    tiers,
-    tokens_lane,
 )
 from search_config.meilisearch_filters import NOTHING, all_of, any_value, begins, measure_between, one_of
 from search_config.rewriting import COMPLETED_WEIGHT, Alternative, Slot, Understanding
@@ -49,7 +48,6 @@ class TextCompiler:
     """Compiles slots for one index."""
 
     def __init__(self, settings: IndexSettings) -> None:
-        self.lanes = tuple(tokens_lane(suffix) for suffix in tiers(settings))
         self.has_specs = any(entry.type == "specs" for entry in settings.filterable)
 
     def query(self, understanding: Understanding) -> Wanted:
@@ -74,7 +72,9 @@ class TextCompiler:
 
     def slot(self, slot: Slot) -> str:
         """Documents that say this slot in one of its ways."""
-        ways = [self._alternative(alternative) for alternative in slot.alternatives if alternative.tokens]
+        single = [way.tokens[0] for way in slot.alternatives if len(way.tokens) == 1]
+        ways = [any_value(TOKENS, single)] if single else []
+        ways += [self._alternative(way) for way in slot.alternatives if len(way.tokens) > 1]
         if slot.code_prefix:
             ways.append(self.code(slot.code_prefix))
         if slot.bound is not None and self.has_specs:
@@ -87,15 +87,14 @@ class TextCompiler:
         for tokens in {slot.alternatives[0].tokens for slot in understanding.slots if slot.alternatives}:
             pairs = [token for token in tokens if not token.isascii() and len(token) > 1]
             if len(pairs) > 1:
-                anywhere = [one_of(any_value(lane, (pair,)) for lane in self.lanes) for pair in pairs]
+                anywhere = [any_value(TOKENS, (pair,)) for pair in pairs]
                 ways.append(at_least(anywhere, math.ceil(len(anywhere[:COMBINED_MAX]) / 2)))
         return Wanted(one_of(ways), ranked=rank_text(understanding.slots))
 
     def _alternative(self, alternative: Alternative) -> str:
-        """All its tokens in the fields of one tier."""
-        return one_of(
-            all_of(any_value(lane, (token,)) for token in alternative.tokens) for lane in self.lanes
-        )
+        """All its tokens, in whatever fields. The embedded engine wants them in fields of equal weight, which
+        here would take three conditions for one."""
+        return all_of(any_value(TOKENS, (token,)) for token in alternative.tokens)
 
     def code(self, code: str) -> str:
         """A model number or the beginning of one."""

@@ -61,7 +61,7 @@ def test_a_document_is_whole_in_its_source_and_has_no_empty_values(a_cobot: Buil
     assert sent["has_open_round"] is False
     assert (sent["spec_lower"], sent["spec_upper"]) == ({"payload": [5]}, {"payload": [5]})
     assert "guqehdfhqht" in sent["rank_heads"].split()
-    assert "협동" in sent["match_tokens_4"]
+    assert "협동" in sent["match_tokens"]
     assert "hb05" in sent["match_codes"]
     assert "words" not in sent  # a hidden document teaches the vocabulary nothing
     assert "협동로봇" in to_meilisearch(a_cobot(1, model="HB-05", payload_kg=5), SETTINGS)["words"]
