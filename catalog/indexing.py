@@ -13,7 +13,7 @@ import msgspec
 
 from catalog.projection import INDEX_OF_KIND, PROJECTIONS, DocumentKind
 from search_config.documents import IndexName, SearchDocument
-from search_config.engine import SearchEngine
+from search_config.engine import DocumentSink
 from search_config.errors import SearchUnavailable
 
 BACK_OFF_SECONDS_MAX = 3_600
@@ -52,7 +52,7 @@ class FailingDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 async def index_batch(
     conn: asyncpg.Connection,
-    engine: SearchEngine,
+    engine: DocumentSink,
     *,
     target: str,
     limit: int = 500,
@@ -82,14 +82,14 @@ async def index_batch(
 
 async def _index(
     conn: asyncpg.Connection,
-    engine: SearchEngine,
+    engine: DocumentSink,
     *,
     target: str,
     rows: Sequence[DirtyRow],
 ) -> None:
     """Index rows of one kind; on failure try each half, down to the one document that is to blame."""
     try:
-        await _bring(conn, engine, rows=rows)
+        present = await _bring(conn, engine, rows=rows)
     except (SearchUnavailable, OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever a document breaks, the others must go on
@@ -100,15 +100,16 @@ async def _index(
         for half in (rows[:middle], rows[middle:]):
             await _index(conn, engine, target=target, rows=half)
     else:
-        await _acknowledge(conn, target=target, rows=rows)
+        await _acknowledge(conn, target=target, rows=rows, present=present)
 
 
 async def _bring(
     conn: asyncpg.Connection,
-    engine: SearchEngine,
+    engine: DocumentSink,
     *,
     rows: Sequence[DirtyRow],
-) -> None:
+) -> set[int]:
+    """Make the engine hold what the database holds; return the ids that are documents now."""
     kind = rows[0].kind
     documents = await PROJECTIONS[kind](conn, ids=[row.doc_id for row in rows])
     present = [
@@ -121,13 +122,29 @@ async def _bring(
         await engine.upsert(INDEX_OF_KIND[kind], present)
     if absent:
         await engine.delete(INDEX_OF_KIND[kind], absent)
+    return set(documents)
 
 
-async def _acknowledge(conn: asyncpg.Connection, *, target: str, rows: Sequence[DirtyRow]) -> None:
-    # A version is drawn once and never again, so it needs no pairing with its document; and arrays keep to
-    # the primary key even before the table was ever analyzed (a join took 1 s a batch after a bulk load).
+async def _acknowledge(
+    conn: asyncpg.Connection, *, target: str, rows: Sequence[DirtyRow], present: set[int]
+) -> None:
+    """Remember what the engine confirmed and forget the marks, unless they are newer than what was sent.
+
+    A version is drawn once and never again, so it needs no pairing with its document; and arrays keep to the
+    primary key even before the table was ever analyzed (a join took 1 s a batch after a bulk load).
+    """
     await conn.execute(
         """
+        WITH claimed AS (
+            SELECT * FROM unnest($3::bigint[], $4::bigint[], $5::boolean[]) AS c (doc_id, version, is_present)
+        ), kept AS (
+            INSERT INTO search_indexed (target, kind, doc_id, version)
+            SELECT $1, $2, doc_id, version FROM claimed WHERE is_present
+            ON CONFLICT (target, kind, doc_id) DO UPDATE SET version = excluded.version
+        ), removed AS (
+            DELETE FROM search_indexed i USING claimed c
+            WHERE NOT c.is_present AND i.target = $1 AND i.kind = $2 AND i.doc_id = c.doc_id
+        )
         DELETE FROM search_dirty
         WHERE target = $1 AND kind = $2 AND doc_id = ANY ($3::bigint[]) AND version = ANY ($4::bigint[])
         """,
@@ -135,6 +152,7 @@ async def _acknowledge(conn: asyncpg.Connection, *, target: str, rows: Sequence[
         rows[0].kind,
         [row.doc_id for row in rows],
         [row.version for row in rows],
+        [row.doc_id in present for row in rows],
     )
 
 
@@ -187,6 +205,11 @@ async def list_failing_documents(
 async def add_target(conn: asyncpg.Connection, *, target: str) -> None:
     """Keep one more index fresh; triggers mark its rows from now on, `mark_all_dirty` the older ones."""
     await conn.execute("INSERT INTO search_targets (target) VALUES ($1) ON CONFLICT DO NOTHING", target)
+
+
+async def remove_target(conn: asyncpg.Connection, *, target: str) -> None:
+    """Forget an index: its marks and what it confirmed."""
+    await conn.execute("DELETE FROM search_targets WHERE target = $1", target)
 
 
 async def mark_all_dirty(conn: asyncpg.Connection, *, target: str) -> int:

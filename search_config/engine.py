@@ -9,7 +9,7 @@ from search_config.documents import IndexName, SearchDocument
 from search_config.highlighting import Spans
 from search_config.query import Principal, SearchQuery
 
-Notice: TypeAlias = Literal["text_cut", "page_limited", "relaxed"]
+Notice: TypeAlias = Literal["text_cut", "page_limited", "relaxed", "degraded"]
 
 
 class SearchHit(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +46,9 @@ class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
     `facets` and `bounds` of a field ignore that field's own filter, so the other choices stay visible.
     `rewritten` is the text that was searched instead of a mistyped one; `did_you_mean` is only offered, because
     the text as written has hits. `notices`: `text_cut` (2,000 characters), `page_limited` (asked beyond the last
-    reachable page), `relaxed` (not every word found). `nearest` are the best hits without the filters, when
-    the filters leave nothing.
+    reachable page), `relaxed` (not every word found), `degraded` (the engine is down: PostgreSQL answered,
+    simpler and from 1,000 candidates at most). `nearest` are the best hits without the filters, when the
+    filters leave nothing.
     """
 
     hits: tuple[SearchHit, ...]
@@ -98,7 +99,19 @@ class EngineHealth(msgspec.Struct, frozen=True, kw_only=True):
     indexes: tuple[IndexHealth, ...]
 
 
-class SearchEngine(Protocol):
+class DocumentSink(Protocol):
+    """What an indexer needs of an engine."""
+
+    async def upsert(self, index: IndexName, documents: Sequence[SearchDocument]) -> None:
+        """Insert or replace whole documents; searchable by every process when it returns."""
+        ...
+
+    async def delete(self, index: IndexName, ids: Sequence[str]) -> None:
+        """Remove documents; unknown ids are ignored."""
+        ...
+
+
+class SearchEngine(DocumentSink, Protocol):
     """What the marketplace asks of a search engine. Every method may raise `SearchUnavailable`."""
 
     async def search(self, query: SearchQuery, principal: Principal) -> SearchPage:
@@ -110,14 +123,6 @@ class SearchEngine(Protocol):
 
     async def suggest(self, text: str, principal: Principal, *, limit: int = 8) -> Suggestions:
         """What may be meant by a text that is being typed; words come from public documents only."""
-        ...
-
-    async def upsert(self, index: IndexName, documents: Sequence[SearchDocument]) -> None:
-        """Insert or replace whole documents; searchable by every process when it returns."""
-        ...
-
-    async def delete(self, index: IndexName, ids: Sequence[str]) -> None:
-        """Remove documents; unknown ids are ignored."""
         ...
 
     async def rebuild(self, index: IndexName, batches: AsyncIterator[Sequence[SearchDocument]]) -> int:

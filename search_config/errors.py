@@ -43,6 +43,15 @@ class SearchUnavailable(SearchError):
         super().__init__(f"search index {index!r} is unavailable: {reason}")
 
 
+class DocumentsRefused(SearchError):
+    """The engine cannot index these documents; other documents are not affected."""
+
+    def __init__(self, index: str, *, reason: str) -> None:
+        self.index = index
+        self.reason = reason
+        super().__init__(f"search index {index!r} refused documents: {reason}")
+
+
 class InvalidCorpus(SearchError):
     """A file of documents or graded queries cannot be read; `line` counts from 1."""
 

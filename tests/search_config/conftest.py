@@ -3,7 +3,15 @@
 Builders reach the tests as fixtures: under importlib import mode tests cannot import each other.
 """
 
-from collections.abc import AsyncIterator, Callable
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +20,7 @@ import pytest
 from search_config.documents import CatalogDocument, SpecValue
 from search_config.embedded_engine import EmbeddedEngine
 from search_config.engine import SearchEngine
+from search_config.meilisearch_engine import MeilisearchEngine
 
 
 def build_document(number: int = 1, **fields: Any) -> CatalogDocument:
@@ -119,10 +128,75 @@ def small_catalog() -> list[CatalogDocument]:
     return build_catalog()
 
 
-@pytest.fixture(params=["embedded"])
+@pytest.fixture(scope="session")
+def meilisearch_server() -> Iterator[tuple[str, str]]:
+    """Address and key of a live Meilisearch: MEILI_URL, or one started from a `meilisearch` on PATH. Else skip."""
+    if url := os.environ.get("MEILI_URL"):
+        if not _answers(url):
+            pytest.skip(f"no Meilisearch answers at MEILI_URL={url}")
+        yield url, os.environ.get("MEILI_MASTER_KEY", "")
+        return
+    binary = shutil.which("meilisearch")
+    if binary is None:
+        pytest.skip("no live Meilisearch: MEILI_URL is not set and no `meilisearch` is on PATH")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with tempfile.TemporaryDirectory(prefix="meilisearch-test-") as home:
+        # Left to itself the server readies two thirds of the memory for every write.
+        options = ["--http-addr", address, "--no-analytics", "--max-indexing-memory", "256MiB"]
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("MEILI_")}
+        log = (Path(home) / "log").open("wb")
+        with log, subprocess.Popen([binary, *options], cwd=home, env=clean, stdout=log, stderr=log) as server:
+            try:
+                _wait_for(f"http://{address}", server)
+                yield f"http://{address}", ""
+            finally:
+                server.terminate()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=2) as response:  # noqa: S310 - http(s)
+            return response.status == 200
+    except OSError:
+        return False
+
+
+def _wait_for(url: str, server: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 30
+    while not _answers(url):
+        if server.poll() is not None or time.monotonic() > deadline:
+            pytest.fail("the `meilisearch` on PATH does not start")
+        time.sleep(0.1)
+
+
+@pytest.fixture
+async def meilisearch(meilisearch_server: tuple[str, str]) -> AsyncIterator[Callable[..., MeilisearchEngine]]:
+    """Makes engines over indexes of this test alone, which are removed afterwards."""
+    url, key = meilisearch_server
+    prefix = f"test_{uuid.uuid4().hex[:8]}_"
+    made: list[MeilisearchEngine] = []
+
+    def make(**options: Any) -> MeilisearchEngine:
+        made.append(MeilisearchEngine(url, key=key, prefix=prefix, **options))
+        return made[-1]
+
+    yield make
+    cleaner = make()
+    for entry in await cleaner.http.list_indexes("catalog"):
+        if entry.uid.startswith(prefix):
+            await cleaner.control.delete_index("catalog", entry.uid)
+    for engine in made:
+        await engine.close()
+
+
+@pytest.fixture(params=["embedded", "meilisearch"])
 def make_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], SearchEngine]:
     """Engines of one kind over one store, so that two of them stand for two processes."""
-    assert request.param == "embedded"
+    if request.param == "meilisearch":
+        make: Callable[[], SearchEngine] = request.getfixturevalue("meilisearch")
+        return make
     return lambda: EmbeddedEngine(tmp_path / "search")
 
 

@@ -1,2 +1,0 @@
--- Origin rule results, challenges, spec completeness.
-SELECT;
