@@ -171,6 +171,12 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "origin_certificate": N_("원산지증명서"),
         "direct_production": N_("직접생산확인"),
         "software_rule": N_("소프트웨어 기준"),
+        "value_content": N_("부가가치 계산(제86조)"),
+    },
+    "origin_standing": {
+        "verified": N_("확인됨"),
+        "claimed": N_("주장만 있음"),
+        "expired": N_("기한이 지나 인정하지 않음"),
     },
     "import_kind": {
         "products": N_("제품"),
