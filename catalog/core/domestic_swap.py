@@ -1,8 +1,9 @@
 """For a foreign component, the nearest domestic products, and what each would change. Pure.
 
 "Nearest" is by specification: every property that the component states and that may be compared is looked up on
-the candidate. Fewest properties missed come first, then fewest unknown, then the smallest shortfall; only then
-the better-proven origin and the lower price. What a candidate does not say is unknown, never met.
+the candidate. Fewest properties missed or unknown come first, of equals those with fewer missed and the smaller
+shortfall; only then the better-proven origin and the lower price. What a candidate does not say is unknown, never
+met, so that silence is not rewarded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -60,7 +61,8 @@ class Swap(Struct, frozen=True, kw_only=True):
 
     @property
     def meets_all(self) -> bool:
-        return not self.gaps
+        """Whether everything that the component states is met; False where it states nothing."""
+        return self.met_count > 0 and not self.gaps
 
 
 class SwapLine(Struct, frozen=True, kw_only=True):
@@ -198,8 +200,8 @@ def _nearness(swap: Swap) -> tuple[int, int, int, int, bool, int, str]:
     missed = [gap for gap in swap.gaps if gap.kind != "unknown"]
     price_krw = swap.product.reference_price_krw
     return (
+        len(swap.gaps),
         len(missed),
-        len(swap.gaps) - len(missed),
         sum(gap.shortfall_bp for gap in missed),
         _STANDING_ORDER[swap.standing],
         price_krw is None,

@@ -313,7 +313,7 @@ def write_csv(columns: Iterable[str], rows: Iterable[Mapping[str, str]]) -> byte
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow(names)
     for row in rows:
-        writer.writerow([_escaped(row.get(name, "")) for name in names])
+        writer.writerow([escape_formula(row.get(name, "")) for name in names])
     return written.getvalue().encode("utf-8-sig")
 
 
@@ -322,5 +322,6 @@ def write_json_lines(rows: Iterable[Mapping[str, str]]) -> bytes:
     return "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows).encode()
 
 
-def _escaped(cell: str) -> str:
+def escape_formula(cell: str) -> str:
+    """The cell as a spreadsheet shows it without running it; column names are the caller's to escape."""
     return f"'{cell}" if _LOOKS_LIKE_FORMULA.match(cell) else cell

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from catalog.core.import_rows import write_csv
+from catalog.core.import_rows import escape_formula, write_csv
 from marketplace.web import formats
 from marketplace.web.catalog_views import SpecView
 from marketplace.web.comparison import Cell, Compared, Row, RowKind, SwapSummary, TotalCost
@@ -65,7 +65,7 @@ def _item(column: Compared) -> dict[str, Any]:
 
 def comparison_csv(comparison: Comparison, *, lang: Lang, only_differences: bool) -> bytes:
     """The table as CSV in one language, won and shares written in full; best values are named in a column."""
-    names = _unique([_local(column.listing, lang) for column in comparison.columns])
+    names = _unique([escape_formula(_local(column.listing, lang)) for column in comparison.columns])
     head = {"group": gettext("구분"), "row": gettext("항목"), "best": gettext("가장 좋음")}
     rows = []
     for group in comparison.groups:
