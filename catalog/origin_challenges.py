@@ -37,6 +37,7 @@ class WaitingClaim(msgspec.Struct, frozen=True, kw_only=True):
     valid_until: str | None
     computed: OriginJudgment | None
     is_fictional: bool
+    is_own: bool
     created_at: datetime
 
 
@@ -193,8 +194,11 @@ async def _tell(conn: asyncpg.Connection, organization_id: int, *, kind: str, **
     )
 
 
-async def list_waiting_claims(conn: asyncpg.Connection) -> tuple[WaitingClaim, ...]:
-    """Live claims that are neither verified nor expired, with evidence first, the oldest first."""
+async def list_waiting_claims(conn: asyncpg.Connection, *, verifier_id: int) -> tuple[WaitingClaim, ...]:
+    """Live claims that are neither verified nor expired, with evidence first, the oldest first.
+
+    `is_own` = the verifier's own, which somebody else has to look at.
+    """
     rows = await conn.fetch(
         """
         SELECT json_build_object(
@@ -202,7 +206,8 @@ async def list_waiting_claims(conn: asyncpg.Connection) -> tuple[WaitingClaim, .
             'vendor_ko', v.name_ko, 'vendor_en', v.name_en, 'basis', c.basis, 'country', c.country,
             'domestic_content_bp', c.domestic_content_bp, 'evidence_file_id', c.evidence_file_id,
             'evidence_name', f.name, 'evidence_note', c.evidence_note, 'valid_until', c.valid_until,
-            'computed', c.computed, 'is_fictional', c.is_fictional, 'created_at', c.created_at)::text
+            'computed', c.computed, 'is_fictional', c.is_fictional,
+            'is_own', c.organization_id = $2, 'created_at', c.created_at)::text
         FROM origin_claims c
         JOIN products p ON p.id = c.product_id
         JOIN organizations v ON v.id = c.organization_id
@@ -212,6 +217,7 @@ async def list_waiting_claims(conn: asyncpg.Connection) -> tuple[WaitingClaim, .
         ORDER BY c.evidence_file_id IS NULL, c.created_at, c.id LIMIT $1
         """,
         QUEUE_MAX,
+        verifier_id,
     )
     return tuple(msgspec.json.decode(row[0], type=WaitingClaim) for row in rows)
 

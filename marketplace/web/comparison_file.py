@@ -77,12 +77,17 @@ def comparison_csv(comparison: Comparison, *, lang: Lang, only_differences: bool
             rows.append(
                 {
                     head["group"]: label("compare_group", group.code),
-                    head["row"]: label("compare_row", row.code) if row.code else _local(row, lang),
+                    head["row"]: _row_name(row, lang, years=comparison.inputs.terms.years),
                     **cells,
                     head["best"]: ", ".join(best),
                 }
             )
     return write_csv([head["group"], head["row"], *names, head["best"]], rows)
+
+
+def _row_name(row: Row, lang: Lang, *, years: int) -> str:
+    name = label("compare_row", row.code) if row.code else _local(row, lang)
+    return f"{name} ({formats.count(years, 'year', lang)})" if row.code == "cost_total" else name
 
 
 def _unique(names: list[str]) -> list[str]:

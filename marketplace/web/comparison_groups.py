@@ -207,9 +207,13 @@ def _service_rows(columns: Sequence[Compared]) -> tuple[Row, ...]:
         return Coverage(sum(1 for n in counts.values() if n), len(counts), sum(counts.values()))
 
     def uncovered(column: Compared) -> Lines | None:
+        if not column.center_counts:
+            return None
         makers = [maker for maker, count in column.center_counts.items() if not count]
         names = tuple(column.maker_names.get(maker, Words(maker, maker)) for maker in makers)
-        return Lines(tuple(n.ko for n in names), tuple(n.en for n in names)) if names else None
+        return Lines(
+            tuple(name.ko for name in names) or ("없음",), tuple(name.en for name in names) or ("None",)
+        )
 
     def warranty(column: Compared) -> int | None:
         months: int | None = _of_version(column, "warranty_months")

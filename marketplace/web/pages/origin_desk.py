@@ -27,12 +27,12 @@ REASON_LENGTH_MAX: Final = 2_000
 @get("/coordinator/origin", opt={"audience": "operator"}, include_in_schema=False)
 async def origin_desk_page(request: AnyRequest, conn: Conn, user: User) -> Response[str]:
     """Show the claims that wait to be verified and the objections that wait to be decided."""
-    del user
+    me = signed_in(user)
     return page_response(
         request,
         "coordinator_origin.html",
         section="coordinator",
-        claims=await list_waiting_claims(conn),
+        claims=await list_waiting_claims(conn, verifier_id=me.organization_id),
         challenges=await list_open_challenges(conn),
     )
 
