@@ -3,6 +3,7 @@
 import csv
 import importlib.resources
 import io
+from collections.abc import Sequence
 
 import asyncpg
 import msgspec
@@ -77,15 +78,21 @@ async def load_spec_definitions(conn: asyncpg.Connection) -> int:
     return int(status.rpartition(" ")[2])
 
 
-async def list_spec_definitions(conn: asyncpg.Connection) -> tuple[SpecDefinition, ...]:
-    """The definitions in use, in the order that pages show them."""
+async def list_spec_definitions(
+    conn: asyncpg.Connection, *, required_for: Sequence[str] | None = None
+) -> tuple[SpecDefinition, ...]:
+    """The definitions in use, in the order that pages show them: all, or those that a category or subcategory
+    among `required_for` has to state.
+    """
     rows = await conn.fetch(
         """
         SELECT json_build_object(
             'code', code, 'categories', categories, 'kind', kind, 'unit', unit, 'name_ko', name_ko,
             'name_en', name_en, 'better', better, 'comparable', comparable, 'filterable', filterable,
             'choices', choices, 'position', position, 'required_for', required_for)::text
-        FROM spec_definitions ORDER BY position, code
-        """
+        FROM spec_definitions WHERE $1::text[] IS NULL OR required_for && $1
+        ORDER BY position, code
+        """,
+        required_for,
     )
     return tuple(msgspec.json.decode(row[0], type=SpecDefinition) for row in rows)

@@ -54,6 +54,8 @@ async def _describe(
               AND p.state = 'published' AND p.verification <> 'name_only'
               AND (p.visibility = 'public' OR p.visibility = 'members' AND $2::bigint IS NOT NULL
                    OR p.vendor_id = $2 OR $3)
+        ), wanted_codes AS (
+            SELECT DISTINCT s.code FROM product_specs s JOIN wanted w ON w.id = s.product_id
         ), chosen AS (
             SELECT id FROM wanted UNION SELECT id FROM candidates WHERE place <= $5
         )
@@ -75,7 +77,8 @@ async def _describe(
                     'boolean', s.boolean, 'unit', s.unit, 'base_unit', d.unit, 'better', d.better,
                     'is_comparable', d.comparable, 'position', d.position) ORDER BY d.position, s.code)
                 FROM product_specs s JOIN spec_definitions d ON d.code = s.code
-                WHERE s.product_id = p.id), '[]'::json),
+                -- of a candidate only what some wanted component states is ever looked at
+                WHERE s.product_id = p.id AND s.code IN (SELECT code FROM wanted_codes)), '[]'::json),
             'service_center_count', (
                 SELECT count(*) FROM service_centers x
                 JOIN organizations w ON w.id = x.vendor_id AND w.state = 'active'

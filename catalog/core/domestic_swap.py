@@ -147,18 +147,27 @@ def domestic_swaps(
         if line.product is None or line.slot == "service" or not is_foreign(line.product, today=today):
             continue
         own = described.get(line.product.code)
-        swaps = [
-            _swap(lines, line, own, candidate, share=share, today=today)
+        weighed = [
+            _Weighed(candidate, *spec_gaps(own.specs, candidate.specs))
             for candidate in described.values()
             if own is not None and _may_replace(candidate.product, line.product, today=today)
         ]
-        swaps.sort(key=_nearness)
+        weighed.sort(key=lambda candidate: _nearness(candidate, today=today))
+        swaps = tuple(
+            _swap(lines, line, own, candidate, share=share, today=today)
+            for candidate in weighed[:limit]
+            if own is not None
+        )
         found.append(
-            SwapLine(
-                line_no=line.line_no, quantity=line.quantity, product=line.product, swaps=tuple(swaps[:limit])
-            )
+            SwapLine(line_no=line.line_no, quantity=line.quantity, product=line.product, swaps=swaps)
         )
     return tuple(found)
+
+
+class _Weighed(Struct, frozen=True):
+    candidate: Described
+    met_count: int
+    gaps: tuple[SpecGap, ...]
 
 
 def _may_replace(candidate: BomProduct, component: BomProduct, *, today: date) -> bool:
@@ -173,13 +182,14 @@ def _swap(
     lines: Sequence[BomLine],
     line: BomLine,
     own: Described,
-    candidate: Described,
+    weighed: _Weighed,
     *,
     share: ShareInterval | None,
     today: date,
 ) -> Swap:
-    met, gaps = spec_gaps(own.specs, candidate.specs)
-    prices = (candidate.product.reference_price_krw, own.product.reference_price_krw)
+    candidate = weighed.candidate
+    theirs_krw, ours_krw = candidate.product.reference_price_krw, own.product.reference_price_krw
+    known = theirs_krw is not None and ours_krw is not None
     swapped = [replace(other, product=candidate.product) if other is line else other for other in lines]
     after = package_share(swapped, today=today)
     gained = None
@@ -188,23 +198,24 @@ def _swap(
     return Swap(
         product=candidate.product,
         standing=claim_standing(candidate.product.origin, today=today),
-        met_count=met,
-        gaps=gaps,
-        price_effect_krw=None if None in prices else (prices[0] - prices[1]) * line.quantity,  # type: ignore[operator] # both are known
+        met_count=weighed.met_count,
+        gaps=weighed.gaps,
+        price_effect_krw=((theirs_krw or 0) - (ours_krw or 0)) * line.quantity if known else None,
         service_effect=candidate.service_center_count - own.service_center_count,
         share_gained=gained,
     )
 
 
-def _nearness(swap: Swap) -> tuple[int, int, int, int, bool, int, str]:
-    missed = [gap for gap in swap.gaps if gap.kind != "unknown"]
-    price_krw = swap.product.reference_price_krw
+def _nearness(weighed: _Weighed, *, today: date) -> tuple[int, int, int, int, bool, int, str]:
+    product = weighed.candidate.product
+    missed = [gap for gap in weighed.gaps if gap.kind != "unknown"]
+    price_krw = product.reference_price_krw
     return (
-        len(swap.gaps),
+        len(weighed.gaps),
         len(missed),
         sum(gap.shortfall_bp for gap in missed),
-        _STANDING_ORDER[swap.standing],
+        _STANDING_ORDER[claim_standing(product.origin, today=today)],
         price_krw is None,
         price_krw or 0,
-        swap.product.code,
+        product.code,
     )

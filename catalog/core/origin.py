@@ -86,12 +86,14 @@ def claim_standing(claim: OriginClaim | None, *, today: date) -> Standing:
     return "none" if standing == "expired" else standing
 
 
-def shown_standing(claim: OriginClaim, *, today: date) -> ShownStanding:
+def shown_standing(claim: OriginClaim, *, today: date | None = None) -> ShownStanding:
     """What a page, a file or a program may be told of a claim, of Korea or of another country.
 
-    Nothing but this decides whether the word "verified" is used.
+    Nothing but this decides whether the word "verified" is used. Without `today` the claim is taken as of the
+    moment it was read, which `is_expired` says.
     """
-    if claim.is_expired or (claim.valid_until is not None and claim.valid_until < today):
+    is_over = today is not None and claim.valid_until is not None and claim.valid_until < today
+    if claim.is_expired or is_over:
         return "expired"
     is_proven = claim.verified_at is not None and (claim.has_evidence or claim.is_fictional)
     return "verified" if is_proven else "claimed"

@@ -51,7 +51,7 @@ async def read_product(code: FromPath[str], conn: Conn, user: User) -> ProductAn
     viewer = viewer_of(user)
     product = await get_product(conn, code=code, viewer=viewer)
     offers = await list_offers_of_product(conn, code=code, viewer=viewer)
-    standing = shown_standing(product.origin, today=await read_today(conn)) if product.origin else None
+    standing = shown_standing(product.origin) if product.origin else None
     return ProductAnswer(product, offers, standing)
 
 

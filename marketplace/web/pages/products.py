@@ -148,7 +148,7 @@ async def product_page(request: AnyRequest, code: FromPath[str], conn: Conn, use
     rounds = await list_open_rounds_on(conn, item_codes=[code], viewer=viewer)
     today = await read_today(conn)
     supports = (await list_supported_standards(conn, codes=[code])).get(code, ())
-    definitions = await list_spec_definitions(conn)
+    definitions = await list_spec_definitions(conn, required_for=[product.category, product.subcategory])
     return page_response(
         request,
         "product.html",

@@ -123,7 +123,7 @@ async def _product_evidence_page(
 ) -> Response[str]:
     today = await read_today(conn)
     supports = (await list_supported_standards(conn, codes=[product.code])).get(product.code, ())
-    definitions = await list_spec_definitions(conn)
+    definitions = await list_spec_definitions(conn, required_for=[product.category, product.subcategory])
     return page_response(
         request,
         "vendor_product_evidence.html",
