@@ -9,8 +9,8 @@ from marketplace.web.catalog_views import SpecView
 from marketplace.web.comparison import Cell, Compared, Row, RowKind, SwapSummary, TotalCost
 from marketplace.web.comparison_reading import Comparison
 from marketplace.web.formats import Lang
-from marketplace.web.i18n import gettext
-from marketplace.web.labels import label
+from marketplace.web.i18n import LANG, gettext
+from marketplace.web.labels import LABELS, label
 
 LABELED_KINDS: Final = {
     "level": "level",
@@ -37,8 +37,7 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
                     {
                         "code": row.code or row.spec_code,
                         "kind": row.kind,
-                        "name_ko": row.name_ko,
-                        "name_en": row.name_en,
+                        **_names(row),
                         "is_same": row.same,
                         "cells": row.cells,
                     }
@@ -51,6 +50,18 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
         "missing": comparison.missing,
         "wrong_inputs": comparison.inputs.wrong,
     }
+
+
+def _names(row: Row) -> dict[str, str]:
+    """A row's name in both languages: a specification has its own, other facts have labels."""
+    if row.code is None:
+        return {"name_ko": row.name_ko, "name_en": row.name_en}
+    korean = LABELS["compare_row"][row.code]
+    language = LANG.set("en")
+    try:
+        return {"name_ko": korean, "name_en": gettext(korean)}
+    finally:
+        LANG.reset(language)
 
 
 def _item(column: Compared) -> dict[str, Any]:
@@ -131,7 +142,7 @@ def _write_spec(value: SpecView, lang: Lang) -> str:
 
 def _write_swap(value: SwapSummary, lang: Lang) -> str:
     del lang
-    return f"{value.replaceable}/{value.foreign}"
+    return f"{value.replaceable}/{value.foreign}" if value.foreign else gettext("해외 구성품 없음")
 
 
 WRITERS: Final[Mapping[RowKind, Callable[[Any, Lang], str]]] = {
