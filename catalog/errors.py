@@ -54,6 +54,18 @@ class OriginClaimNotFound(NotFound):
     noun = "origin claim"
 
 
+class OriginChallengeNotFound(NotFound):
+    """No open challenge of this id, or not one that the asker may decide."""
+
+    noun = "origin challenge"
+
+
+class EvidenceNotFound(NotFound):
+    """No file of this id, or not one that the asker may read."""
+
+    noun = "evidence file"
+
+
 class ImportNotFound(NotFound):
     """No import of this id that belongs to the asker."""
 
@@ -119,11 +131,26 @@ class ImportIdReused(CatalogError):
 class OriginClaimRefused(CatalogError):
     """An origin claim that cannot be made or verified; `reason` is a word for programs.
 
-    Reasons: `not_the_lister` (only who lists a product claims its origin), `own_claim` (nobody verifies
-    their own), `no_evidence`, `expired`, `already_verified`.
+    Reasons: `not_the_lister` (only who lists a product claims its origin), `own_claim` (nobody verifies or
+    challenges their own), `not_a_verifier`, `no_evidence`, `expired`, `already_verified`, `rule_not_met` (the
+    computation does not bear the claim out), `not_your_file`, `challenged` (decide the challenge first),
+    `already_challenged`.
     """
 
     def __init__(self, code: str, *, reason: str) -> None:
         self.code = code
         self.reason = reason
         super().__init__(f"origin claim on {code!r} refused: {reason}")
+
+
+class EvidenceRefused(CatalogError):
+    """A statement about a product, or the file for it, that cannot be kept; `reason` is a word for programs.
+
+    Reasons: `unknown_standard`, `no_document` (a certificate needs its number and issuer, an R&D outcome its
+    document), `not_your_file`, `file_type` (PDF, PNG and JPEG are read), `file_size`.
+    """
+
+    def __init__(self, code: str, *, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+        super().__init__(f"evidence on {code!r} refused: {reason}")

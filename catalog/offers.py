@@ -28,6 +28,13 @@ async def list_offers_of_product(
     return await _list_offers(conn, viewer=viewer, product_codes=[code])
 
 
+async def list_offers_of_products(
+    conn: asyncpg.Connection, *, codes: Sequence[str], viewer: Viewer = ANONYMOUS
+) -> tuple[Offer, ...]:
+    """The offers on any of these products that this viewer may see, cheapest first."""
+    return await _list_offers(conn, viewer=viewer, product_codes=codes)
+
+
 async def list_offers_of_package_models(
     conn: asyncpg.Connection, *, codes: Sequence[str], viewer: Viewer = ANONYMOUS
 ) -> tuple[Offer, ...]:

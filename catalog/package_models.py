@@ -87,16 +87,7 @@ async def list_package_models_by_codes(
                         WHERE o.product_id = p.id AND o.state = 'published' AND o.audience = 'public'
                           AND (o.valid_until IS NULL OR o.valid_until >=
                                (clock_timestamp() AT TIME ZONE 'Asia/Seoul')::date)), f.unit_price_krw),
-                    'origin', (
-                        SELECT json_build_object(
-                            'id', c.id, 'basis', c.basis, 'country', c.country,
-                            'domestic_content_bp', c.domestic_content_bp,
-                            'has_evidence', c.evidence_file_id IS NOT NULL,
-                            'evidence_note', c.evidence_note, 'verified_at', c.verified_at,
-                            'verifier_ko', w.name_ko, 'verifier_en', w.name_en,
-                            'valid_until', c.valid_until, 'is_fictional', c.is_fictional)
-                        FROM origin_claims c LEFT JOIN organizations w ON w.id = c.verified_by
-                        WHERE c.product_id = p.id AND c.withdrawn_at IS NULL))
+                    'origin', (SELECT c.origin FROM live_origin_claims c WHERE c.product_id = p.id))
                 END) ORDER BY b.line_no) AS lines
             FROM bom_lines b JOIN products p ON p.id = b.product_id JOIN makers k ON k.id = p.maker_id
             LEFT JOIN reference_prices f ON f.product_id = p.id

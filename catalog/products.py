@@ -58,15 +58,7 @@ async def list_products_by_codes(
                 'is_comparable', d.comparable, 'position', d.position) ORDER BY d.position, s.code) AS list
             FROM product_specs s JOIN spec_definitions d ON d.code = s.code
             WHERE s.product_id = p.id) spec ON true
-        LEFT JOIN LATERAL (
-            SELECT json_build_object(
-                'id', c.id, 'basis', c.basis, 'country', c.country,
-                'domestic_content_bp', c.domestic_content_bp,
-                'has_evidence', c.evidence_file_id IS NOT NULL, 'evidence_note', c.evidence_note,
-                'verified_at', c.verified_at, 'verifier_ko', w.name_ko, 'verifier_en', w.name_en,
-                'valid_until', c.valid_until, 'is_fictional', c.is_fictional) AS origin
-            FROM origin_claims c LEFT JOIN organizations w ON w.id = c.verified_by
-            WHERE c.product_id = p.id AND c.withdrawn_at IS NULL) claim ON true
+        LEFT JOIN live_origin_claims claim ON claim.product_id = p.id
         WHERE (p.state = 'published' AND v.state = 'active'
                AND (p.visibility = 'public' OR p.visibility = 'members' AND $2::bigint IS NOT NULL))
            OR p.vendor_id = $2 OR $3

@@ -80,15 +80,8 @@ async def project_package_models(conn: asyncpg.Connection, *, ids: Sequence[int]
                                  AND o.audience = 'public'
                                  AND (o.valid_until IS NULL OR o.valid_until >= day.today)),
                                f.unit_price_krw),
-                           'origin', (
-                               SELECT json_build_object(
-                                   'id', c.id, 'basis', c.basis, 'country', c.country,
-                                   'domestic_content_bp', c.domestic_content_bp,
-                                   'has_evidence', c.evidence_file_id IS NOT NULL,
-                                   'verified_at', c.verified_at, 'valid_until', c.valid_until,
-                                   'is_fictional', c.is_fictional)
-                               FROM origin_claims c
-                               WHERE c.product_id = p.id AND c.withdrawn_at IS NULL)) END)
+                           'origin', (SELECT c.origin FROM live_origin_claims c
+                                      WHERE c.product_id = p.id)) END)
                        ORDER BY b.line_no), '[]'::json) AS lines,
                    coalesce(json_agg(concat_ws(' ', p.name_ko, p.name_en, p.model, k.name, k.name_ko)
                                      ORDER BY b.line_no) FILTER (WHERE shown.is_shown), '[]') AS names,
@@ -158,13 +151,7 @@ async def project_products(conn: asyncpg.Connection, *, ids: Sequence[int]) -> D
                 'boolean', s.boolean, 'unit', d.unit) ORDER BY d.position, s.code), '[]'::json) AS list
             FROM product_specs s JOIN spec_definitions d ON d.code = s.code
             WHERE s.product_id = p.id) spec
-        LEFT JOIN LATERAL (
-            SELECT json_build_object(
-                'id', c.id, 'basis', c.basis, 'country', c.country,
-                'domestic_content_bp', c.domestic_content_bp,
-                'has_evidence', c.evidence_file_id IS NOT NULL, 'verified_at', c.verified_at,
-                'valid_until', c.valid_until, 'is_fictional', c.is_fictional) AS origin
-            FROM origin_claims c WHERE c.product_id = p.id AND c.withdrawn_at IS NULL) claim ON true
+        LEFT JOIN live_origin_claims claim ON claim.product_id = p.id
         LEFT JOIN LATERAL (
             SELECT o.list_unit_price_krw, o.is_illustrative, o.lead_time_days
             FROM offers o JOIN organizations s ON s.id = o.vendor_id AND s.state = 'active'

@@ -3,6 +3,7 @@
 import csv
 import importlib.resources
 import io
+from collections.abc import Sequence
 
 import asyncpg
 import msgspec
@@ -30,6 +31,7 @@ def read_spec_definitions() -> tuple[SpecDefinition, ...]:
                 "filterable": row["filterable"] == "yes",
                 "choices": _listed(row["values"]),
                 "position": int(row["position"]),
+                "required_for": _listed(row["required_for"]),
             },
             SpecDefinition,
         )
@@ -49,38 +51,48 @@ async def load_spec_definitions(conn: asyncpg.Connection) -> int:
     status = await conn.execute(
         """
         INSERT INTO spec_definitions AS d
-            (code, categories, kind, unit, name_ko, name_en, better, comparable, filterable, choices, position)
-        SELECT code, categories, kind, unit, name_ko, name_en, better, comparable, filterable, choices, position
+            (code, categories, kind, unit, name_ko, name_en, better, comparable, filterable, choices, position,
+             required_for)
+        SELECT code, categories, kind, unit, name_ko, name_en, better, comparable, filterable, choices, position,
+               required_for
         FROM jsonb_to_recordset($1::text::jsonb) AS f (
             code text, categories text[], kind text, unit text, name_ko text, name_en text, better text,
-            comparable boolean, filterable boolean, choices text[], position integer)
+            comparable boolean, filterable boolean, choices text[], position integer,
+            required_for text[])
         ORDER BY code
         ON CONFLICT (code) DO UPDATE SET
             categories = excluded.categories, kind = excluded.kind, unit = excluded.unit,
             name_ko = excluded.name_ko, name_en = excluded.name_en, better = excluded.better,
             comparable = excluded.comparable, filterable = excluded.filterable,
-            choices = excluded.choices, position = excluded.position
+            choices = excluded.choices, position = excluded.position,
+            required_for = excluded.required_for
         WHERE (d.categories, d.kind, d.unit, d.name_ko, d.name_en, d.better, d.comparable, d.filterable,
-               d.choices, d.position)
+               d.choices, d.position, d.required_for)
               IS DISTINCT FROM
               (excluded.categories, excluded.kind, excluded.unit, excluded.name_ko, excluded.name_en,
                excluded.better, excluded.comparable, excluded.filterable, excluded.choices,
-               excluded.position)
+               excluded.position, excluded.required_for)
         """,
         msgspec.json.encode(read_spec_definitions()).decode(),
     )
     return int(status.rpartition(" ")[2])
 
 
-async def list_spec_definitions(conn: asyncpg.Connection) -> tuple[SpecDefinition, ...]:
-    """The definitions in use, in the order that pages show them."""
+async def list_spec_definitions(
+    conn: asyncpg.Connection, *, required_for: Sequence[str] | None = None
+) -> tuple[SpecDefinition, ...]:
+    """The definitions in use, in the order that pages show them: all, or those that a category or subcategory
+    among `required_for` has to state.
+    """
     rows = await conn.fetch(
         """
         SELECT json_build_object(
             'code', code, 'categories', categories, 'kind', kind, 'unit', unit, 'name_ko', name_ko,
             'name_en', name_en, 'better', better, 'comparable', comparable, 'filterable', filterable,
-            'choices', choices, 'position', position)::text
-        FROM spec_definitions ORDER BY position, code
-        """
+            'choices', choices, 'position', position, 'required_for', required_for)::text
+        FROM spec_definitions WHERE $1::text[] IS NULL OR required_for && $1
+        ORDER BY position, code
+        """,
+        required_for,
     )
     return tuple(msgspec.json.decode(row[0], type=SpecDefinition) for row in rows)

@@ -1,6 +1,6 @@
 """Sites abroad and at home as the map and its list read them; each with its true role and status."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import asyncpg
 import msgspec
@@ -79,3 +79,23 @@ async def list_service_countries(conn: asyncpg.Connection) -> tuple[tuple[str, i
         """
     )
     return tuple((row[0], row[1]) for row in rows)
+
+
+async def count_service_centers(conn: asyncpg.Connection, *, makers: Sequence[str]) -> Mapping[str, int]:
+    """How many sites that may be called an A/S center each of these makers has, by the maker's English name.
+
+    Makers without any are there with 0.
+    """
+    rows = await conn.fetch(
+        """
+        SELECT asked.name, count(v.id) FROM unnest($1::text[]) AS asked (name)
+        LEFT JOIN makers m ON m.name = asked.name
+        LEFT JOIN service_centers c ON c.maker_id = m.id AND c.status = 'operating'
+             AND c.roles && ARRAY['service', 'repair']
+             AND (c.source_title IS NOT NULL OR c.confirmed_at IS NOT NULL)
+        LEFT JOIN organizations v ON v.id = c.vendor_id AND v.state = 'active'
+        GROUP BY asked.name
+        """,
+        list(dict.fromkeys(makers)),
+    )
+    return {row[0]: row[1] for row in rows}

@@ -10,6 +10,7 @@ import msgspec
 from catalog.core.money import vat_krw
 from group_buy.core.charge import CARD_HOLD_KRW_MIN, deposit_krw
 from group_buy.core.round import Round
+from group_buy.order_shares import freeze_shares
 
 INVOICE_DUE_TIME: Final = timedelta(days=14)
 """A balance is due this long after clearing, when the terms say nothing else."""
@@ -156,6 +157,7 @@ async def _issue_invoice(
 
 async def settle_outcomes(conn: asyncpg.Connection, buying_round: Round) -> None:
     """Give back what wins nothing: release unused holds, owe received deposits back, tell each pledge's outcome."""
+    await freeze_shares(conn, buying_round)
     await conn.execute(
         """
         UPDATE pledges p SET outcome = CASE WHEN EXISTS (SELECT FROM allocations a WHERE a.pledge_id = p.id)

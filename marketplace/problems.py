@@ -26,6 +26,7 @@ PROBLEMS: Final[dict[type[Exception], int]] = {
     catalog_errors.UnknownKind: 400,
     catalog_errors.ImportIdReused: 409,
     catalog_errors.OriginClaimRefused: 409,
+    catalog_errors.EvidenceRefused: 409,
     search_errors.UnknownField: 400,
     search_errors.InvalidFilterValue: 400,
     search_errors.SearchUnavailable: 503,

@@ -11,14 +11,18 @@ from uuid import UUID
 
 from msgspec import Struct
 
-OriginBasis = Literal["self_declared", "origin_certificate", "direct_production", "software_rule"]
+OriginBasis = Literal[
+    "self_declared", "origin_certificate", "direct_production", "software_rule", "value_content"
+]
 ORIGIN_BASES: tuple[OriginBasis, ...] = (
     "self_declared",
     "origin_certificate",
     "direct_production",
     "software_rule",
+    "value_content",
 )
 Standing = Literal["verified", "claimed", "none"]
+ShownStanding = Literal["verified", "claimed", "expired"]
 
 DOMESTIC_COUNTRY = "KR"
 WHOLE_BP = 10_000
@@ -28,7 +32,9 @@ class OriginClaim(Struct, frozen=True, kw_only=True):
     """A statement about one product: goods of `country`, on this `basis`.
 
     `domestic_content_bp` is the Korean share of cost in basis points, None where not stated.
-    `verified_at` is set by another organization that saw the evidence (대외무역관리규정 제86조).
+    `verified_at` is set by another organization that saw the evidence (대외무역관리규정 제86조), and is read
+    as None once the claim `is_expired`. `is_challenged` = somebody's objection waits to be decided; until
+    then the standing stays, or a rival could lower it by a mere letter.
     """
 
     id: UUID
@@ -41,6 +47,8 @@ class OriginClaim(Struct, frozen=True, kw_only=True):
     verifier_ko: str | None = None
     verifier_en: str | None = None
     valid_until: date | None = None
+    is_expired: bool = False
+    is_challenged: bool = False
     is_fictional: bool = False
 
 
@@ -74,8 +82,19 @@ def claim_standing(claim: OriginClaim | None, *, today: date) -> Standing:
     """
     if claim is None or claim.country != DOMESTIC_COUNTRY:
         return "none"
-    if claim.valid_until is not None and claim.valid_until < today:
-        return "none"
+    standing = shown_standing(claim, today=today)
+    return "none" if standing == "expired" else standing
+
+
+def shown_standing(claim: OriginClaim, *, today: date | None = None) -> ShownStanding:
+    """What a page, a file or a program may be told of a claim, of Korea or of another country.
+
+    Nothing but this decides whether the word "verified" is used. Without `today` the claim is taken as of the
+    moment it was read, which `is_expired` says.
+    """
+    is_over = today is not None and claim.valid_until is not None and claim.valid_until < today
+    if claim.is_expired or is_over:
+        return "expired"
     is_proven = claim.verified_at is not None and (claim.has_evidence or claim.is_fictional)
     return "verified" if is_proven else "claimed"
 

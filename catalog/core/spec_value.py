@@ -30,7 +30,10 @@ _RANGE = re.compile(rf"(?P<lower>{_NUMBER}) ?(?:\.\.|~|–|—|-|to) ?(?P<upper>
 
 
 class SpecDefinition(Struct, frozen=True, kw_only=True):
-    """What one property means: its kind, base unit, and for which categories of product it is asked."""
+    """What one property means: its kind, base unit, and for which categories of product it is asked.
+
+    `required_for` names categories or subcategories whose listings are incomplete without it.
+    """
 
     code: str
     categories: tuple[str, ...]
@@ -43,6 +46,7 @@ class SpecDefinition(Struct, frozen=True, kw_only=True):
     filterable: bool = False
     choices: tuple[str, ...] = ()
     position: int = 0
+    required_for: tuple[str, ...] = ()
 
 
 class SpecValue(Struct, frozen=True, kw_only=True):

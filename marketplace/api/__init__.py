@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from marketplace.api.catalog import CATALOG_API
+from marketplace.api.comparison import COMPARISON_API
 from marketplace.api.health import live, ready
 from marketplace.api.imports import IMPORTS_API
 from marketplace.api.rounds import ChargesController, PledgesController, RoundsController
@@ -14,6 +15,7 @@ API_HANDLERS: Final[list[Any]] = [
     ready,
     *SEARCH_API,
     *CATALOG_API,
+    *COMPARISON_API,
     *IMPORTS_API,
     RoundsController,
     PledgesController,

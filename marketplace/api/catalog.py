@@ -7,7 +7,7 @@ from litestar import get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from catalog.core.offer_terms import Offer
-from catalog.core.origin import ShareInterval
+from catalog.core.origin import ShareInterval, ShownStanding, shown_standing
 from catalog.core.package_model import PackageModel, package_share
 from catalog.core.product import Product
 from catalog.core.service_center import ServiceCenter, SiteRole, SiteStatus
@@ -30,10 +30,11 @@ class PackageModelAnswer(msgspec.Struct, frozen=True):
 
 
 class ProductAnswer(msgspec.Struct, frozen=True):
-    """A product and what it is offered for."""
+    """A product and what it is offered for; `origin_standing` says how far its origin claim can be relied on."""
 
     product: Product
     offers: tuple[Offer, ...]
+    origin_standing: ShownStanding | None
 
 
 @get("/api/package-models/{code:str}", opt={"audience": "anyone"}, tags=["catalog"])
@@ -49,7 +50,9 @@ async def read_product(code: FromPath[str], conn: Conn, user: User) -> ProductAn
     """Read one product with its properties, their sources and its offers."""
     viewer = viewer_of(user)
     product = await get_product(conn, code=code, viewer=viewer)
-    return ProductAnswer(product, await list_offers_of_product(conn, code=code, viewer=viewer))
+    offers = await list_offers_of_product(conn, code=code, viewer=viewer)
+    standing = shown_standing(product.origin) if product.origin else None
+    return ProductAnswer(product, offers, standing)
 
 
 @get("/api/offers/{code:str}", opt={"audience": "anyone"}, tags=["catalog"])

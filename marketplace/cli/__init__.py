@@ -12,7 +12,14 @@ from pathlib import Path
 from catalog.errors import CatalogError
 from group_buy.errors import GroupBuyError
 from marketplace.access_log import set_up_logging
-from marketplace.cli import catalog_verbs, group_buy_verbs, search_verbs, serve_verbs
+from marketplace.cli import (
+    catalog_verbs,
+    compare_verbs,
+    group_buy_verbs,
+    origin_verbs,
+    search_verbs,
+    serve_verbs,
+)
 from marketplace.cli.market import Refused
 from marketplace.db import DatabaseUnavailable, MigrationError
 from marketplace.settings import SettingsError
@@ -41,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
         default=None,
         help="folder of the embedded database and search index (default: ./.marketplace or MARKETPLACE_DATA_DIR)",
     )
-    for module in (serve_verbs, catalog_verbs, search_verbs, group_buy_verbs):
+    for module in (serve_verbs, catalog_verbs, compare_verbs, origin_verbs, search_verbs, group_buy_verbs):
         module.add_verbs(verbs, common)
     return parser
 

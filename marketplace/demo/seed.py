@@ -14,9 +14,10 @@ import structlog
 from catalog.core.import_rows import read_table
 from catalog.core.listing_rows import ImportKind
 from catalog.core.viewer import Viewer
-from catalog.events import Actor
+from catalog.events import SYSTEM, Actor
 from catalog.importing import apply_import
 from catalog.origin_claims import claim_origin, verify_origin_claim
+from catalog.standards import file_standard
 from group_buy.closing import begin_closing, clear_if_decided
 from group_buy.core.pledge import LineInput, deposit_ceiling_krw
 from group_buy.pledging import place_pledge
@@ -50,6 +51,17 @@ PEOPLE: Final[tuple[tuple[str, str, str, frozenset[Role]], ...]] = (
     ("narae@demo.example", "윤로봇", "narae-robot", frozenset({"lister", "admin"})),
     ("onsaem@demo.example", "장제어", "onsaem-control", frozenset({"lister"})),
 )
+
+DECLARED_STANDARDS: Final = (
+    ("haeon-mes-base", "iec_62264"),
+    ("haeon-mes-pro", "iec_62264"),
+    ("nuri-mes", "iec_62264"),
+    ("garam-edge-100", "aas"),
+    ("garam-edge-500", "aas"),
+    ("garam-scada", "iec_62443"),
+    ("areum-amr-300", "opc_ua"),
+)
+"""What fictional products declare beside the protocols that their specifications state; no certificate is invented."""
 
 log = structlog.get_logger("marketplace.demo")
 
@@ -114,6 +126,7 @@ async def seed_demo(conn: asyncpg.Connection) -> None:
         await import_shipped(conn, kind=kind, name=name, viewer=coordinator)  # type: ignore[arg-type] # literals
     await _add_people(conn)
     await _add_origin_claims(conn, coordinator, verifier_id=verifier_id)
+    await _declare_standards(conn)
     await _add_reference_prices(conn)
     await _invite(conn)
     actor = Actor(await _person_id(conn, "operator@demo.example"), alliance_id)
@@ -166,6 +179,19 @@ async def _add_origin_claims(conn: asyncpg.Connection, coordinator: Viewer, *, v
         )
         if row["verified"] == "yes":
             await verify_origin_claim(conn, claim_id=claim_id, verifier_id=verifier_id, now=now)
+
+
+async def _declare_standards(conn: asyncpg.Connection) -> None:
+    for product, standard in DECLARED_STANDARDS:
+        vendor_id = await conn.fetchval("SELECT vendor_id FROM products WHERE code = $1", product)
+        await file_standard(
+            conn,
+            product_code=product,
+            standard=standard,
+            evidence="declared",
+            viewer=Viewer(vendor_id, "vendor"),
+            actor=SYSTEM,
+        )
 
 
 async def _add_reference_prices(conn: asyncpg.Connection) -> None:

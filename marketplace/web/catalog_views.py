@@ -8,7 +8,7 @@ import msgspec
 
 from catalog.core.offer import PriceTier
 from catalog.core.offer_terms import Audience, Offer
-from catalog.core.origin import OriginBasis, OriginClaim, claim_standing
+from catalog.core.origin import OriginBasis, OriginClaim, ShownStanding, shown_standing
 from catalog.core.package_model import BomLine
 from catalog.core.product import Category, Spec, Verification
 from catalog.core.service_center import ServiceCenter, SiteRole, SiteStatus
@@ -54,12 +54,14 @@ class SpecView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OriginView(msgspec.Struct, frozen=True, kw_only=True):
-    """A live claim as of today; `verified` only while it is proven and not expired."""
+    """A live claim as of today; `standing` is "verified" only while it is proven and not expired."""
 
+    id: str
     basis: OriginBasis
     country: str
     domestic_content_bp: int | None
-    verified: bool
+    standing: ShownStanding
+    is_challenged: bool
     valid_until: date | None
     evidence_note: str
 
@@ -151,13 +153,13 @@ def origin_view(claim: OriginClaim | None, *, today: date) -> OriginView | None:
     """The claim, or None where there is none. A claim of another country is verified by its own evidence."""
     if claim is None:
         return None
-    is_expired = claim.valid_until is not None and claim.valid_until < today
-    is_proven = claim.verified_at is not None and (claim.has_evidence or claim.is_fictional)
     return OriginView(
+        id=str(claim.id),
         basis=claim.basis,
         country=claim.country,
         domestic_content_bp=claim.domestic_content_bp,
-        verified=claim_standing(claim, today=today) == "verified" or (is_proven and not is_expired),
+        standing=shown_standing(claim, today=today),
+        is_challenged=claim.is_challenged,
         valid_until=claim.valid_until,
         evidence_note=claim.evidence_note,
     )

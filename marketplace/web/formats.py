@@ -115,6 +115,13 @@ def percent(share_bp: int | None, lang: Lang) -> str:
     return f"{whole}.{tenth} %"
 
 
+def points(change_bp: int) -> str:
+    """A change of a share in percentage points, the same in both languages: `+3.2 %p`, `−0.4 %p`."""
+    whole, rest = divmod(abs(change_bp), 100)
+    sign = "+" if change_bp > 0 else "−" if change_bp < 0 else ""
+    return f"{sign}{whole}.{rest // 10} %p"
+
+
 def share_interval(verified_bp: int | None, claimed_bp: int | None, lang: Lang) -> str:
     """A domestic share as `41.2–63.0 %`: what is verified … what is verified or claimed, both floored.
 

@@ -34,6 +34,15 @@ NOTICES = {
     "image-added": N_("사진을 올렸습니다."),
     "image-removed": N_("사진을 내렸습니다."),
     "import-applied": N_("파일을 반영했습니다."),
+    "origin-claimed": N_(
+        "원산지 주장을 제출했습니다. 사무국이 확인하기 전까지는 ‘주장만 있음’으로 표시됩니다."
+    ),
+    "origin-withdrawn": N_("원산지 주장을 거두었습니다."),
+    "origin-verified": N_("원산지 주장을 확인했습니다."),
+    "origin-challenged": N_("이의를 접수했습니다. 사무국이 심사합니다."),
+    "challenge-decided": N_("이의에 대한 결정을 기록했습니다."),
+    "reason-needed": N_("이유를 적어야 합니다. 아무것도 바뀌지 않았습니다."),
+    "evidence-saved": N_("저장했습니다."),
 }
 """Sentences shown once on top of a page after something was done, by the code in `?notice=`."""
 

@@ -252,10 +252,15 @@ async def test_an_origin_is_claimed_by_the_lister_and_verified_by_another(market
         await verify_origin_claim(market.conn, claim_id=claim_id, verifier_id=alpha_id, now=NOW)
     assert refused.value.reason == "own_claim"
     assert await claims(market) == [(False, False)]
-    await verify_origin_claim(market.conn, claim_id=claim_id, verifier_id=beta_id, now=NOW)
-    assert await claims(market) == [(True, False)]
     with pytest.raises(OriginClaimRefused) as refused:
         await verify_origin_claim(market.conn, claim_id=claim_id, verifier_id=beta_id, now=NOW)
+    assert refused.value.reason == "not_a_verifier"
+    assert await claims(market) == [(False, False)]
+    alliance_id = market.coordinator.organization_id
+    await verify_origin_claim(market.conn, claim_id=claim_id, verifier_id=alliance_id, now=NOW)
+    assert await claims(market) == [(True, False)]
+    with pytest.raises(OriginClaimRefused) as refused:
+        await verify_origin_claim(market.conn, claim_id=claim_id, verifier_id=alliance_id, now=NOW)
     assert refused.value.reason == "already_verified"
 
 

@@ -7,6 +7,7 @@ from marketplace.web.pages.coordinator import COORDINATOR_PAGES
 from marketplace.web.pages.home import HOME_PAGES
 from marketplace.web.pages.images import IMAGE_PAGES
 from marketplace.web.pages.my import MY_PAGES
+from marketplace.web.pages.origin_desk import ORIGIN_DESK_PAGES
 from marketplace.web.pages.packages import PACKAGE_PAGES
 from marketplace.web.pages.products import PRODUCT_PAGES
 from marketplace.web.pages.rounds import ROUND_PAGES
@@ -14,6 +15,7 @@ from marketplace.web.pages.search import SEARCH_PAGES
 from marketplace.web.pages.service_centers import SERVICE_CENTER_PAGES
 from marketplace.web.pages.sign_in import sign_in_demo, sign_in_page, sign_in_submit, sign_out_submit
 from marketplace.web.pages.static_files import STATIC_FILES
+from marketplace.web.pages.vendor_evidence import VENDOR_EVIDENCE_PAGES
 from marketplace.web.pages.vendor_imports import VENDOR_IMPORT_PAGES
 from marketplace.web.pages.vendor_offers import VENDOR_OFFER_PAGES
 
@@ -29,7 +31,9 @@ PAGE_HANDLERS: Final[list[Any]] = [
     *VENDOR_IMPORT_PAGES,
     *VENDOR_OFFER_PAGES,
     *IMAGE_PAGES,
+    *VENDOR_EVIDENCE_PAGES,
     *COORDINATOR_PAGES,
+    *ORIGIN_DESK_PAGES,
     sign_in_page,
     sign_in_submit,
     sign_in_demo,

@@ -9,6 +9,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from group_buy.core.round import takes_pledges
+from group_buy.order_shares import find_order_share
 from group_buy.reading import get_invoice, list_buyer_pledges, list_charges
 from group_buy.settling import retry_charge
 from marketplace.deps import AnyRequest, Conn, User, signed_in
@@ -56,7 +57,8 @@ async def invoice_page(request: AnyRequest, number: FromPath[str], conn: Conn, u
         "is_sample": invoice.is_illustrative,
         "lines": [line],
     }
-    return page_response(request, "invoice.html", section="my", invoice=shown)
+    share = await find_order_share(conn, invoice_number=number)
+    return page_response(request, "invoice.html", section="my", invoice=shown, share=share)
 
 
 @post("/my/charges/{charge_id:uuid}/retry", opt={"audience": "buyer"}, include_in_schema=False)

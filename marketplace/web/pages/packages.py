@@ -8,9 +8,12 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from catalog.core.package_model import PackageModel, package_share
+from catalog.core.standard import STANDARDS, Link, LinkStatus, Speaker, interoperability, protocols_of
 from catalog.errors import OfferNotFound, OrganizationNotFound
 from catalog.images import list_images
 from catalog.package_models import get_package_model
+from catalog.standards import list_supported_standards
+from catalog.swaps import read_swaps
 from catalog.vendors import get_vendor
 from marketplace.accounts.access import belongs_to, viewer_of
 from marketplace.deps import AnyRequest, Conn, User, signed_in
@@ -102,6 +105,50 @@ async def vendor_view(conn: asyncpg.Connection, package: PackageModel) -> Vendor
     )
 
 
+class LinkView(msgspec.Struct, frozen=True, kw_only=True):
+    """A pair of components and how they can talk; names in both languages, protocols as printed."""
+
+    left_ko: str
+    left_en: str
+    right_ko: str
+    right_en: str
+    status: LinkStatus
+    over: tuple[str, ...]
+    via_ko: tuple[str, ...]
+    via_en: tuple[str, ...]
+
+
+LINKS_SHOWN: tuple[LinkStatus, ...] = ("apart", "bridged", "shared", "unknown")
+"""Pairs that need not talk are left out; what wants attention comes first."""
+
+
+async def list_links(conn: asyncpg.Connection, package: PackageModel) -> list[LinkView]:
+    """The interoperability of the components that this visitor is shown, flagged pairs first."""
+    products = {line.product.code: line.product for line in package.version.lines if line.product}
+    supports = await list_supported_standards(conn, codes=list(products))
+    speakers = [
+        Speaker(code=code, slot=product.category, protocols=protocols_of(supports.get(code, ())))
+        for code, product in products.items()
+    ]
+    found = [link for link in interoperability(speakers) if link.status in LINKS_SHOWN]
+    found.sort(key=lambda link: LINKS_SHOWN.index(link.status))
+
+    def view(link: Link) -> LinkView:
+        left, right = products[link.left], products[link.right]
+        return LinkView(
+            left_ko=left.name_ko,
+            left_en=left.name_en,
+            right_ko=right.name_ko,
+            right_en=right.name_en,
+            status=link.status,
+            over=tuple(STANDARDS[code].name for code in link.over),
+            via_ko=tuple(products[code].name_ko for code in link.via),
+            via_en=tuple(products[code].name_en for code in link.via),
+        )
+
+    return [view(link) for link in found]
+
+
 @get("/packages/{code:str}", opt={"audience": "anyone"}, include_in_schema=False)
 async def package_page(request: AnyRequest, code: FromPath[str], conn: Conn, user: User) -> Response[str]:
     """Show one package."""
@@ -109,6 +156,9 @@ async def package_page(request: AnyRequest, code: FromPath[str], conn: Conn, use
     package = await get_package_model(conn, code=code, viewer=viewer)
     rounds = await list_open_rounds_on(conn, item_codes=[code], viewer=viewer)
     makers = [line.product.maker.name for line in package.version.lines if line.product]
+    [swap_lines] = await read_swaps(
+        conn, packages=[package.version.lines], today=await read_today(conn), viewer=viewer
+    )
     return page_response(
         request,
         "package.html",
@@ -120,6 +170,8 @@ async def package_page(request: AnyRequest, code: FromPath[str], conn: Conn, use
         offers=[offer_view(offer) for offer in package.offers],
         cards=await list_round_cards(conn, rounds),
         centers=await list_sites_of_makers(conn, makers=makers),
+        swap_lines=swap_lines,
+        links=await list_links(conn, package),
         may_request_round=belongs_to(user, "buyer") and bool(package.offers),
     )
 

@@ -1,16 +1,30 @@
 """The page of one product: its facts with their sources, what it costs, and where it is used."""
 
+from collections.abc import Sequence
+from datetime import date
+from uuid import uuid4
+
 import asyncpg
 import msgspec
 from litestar import Response, get
 from litestar.params import FromPath
 
+from catalog.core.completeness import completeness
 from catalog.core.product import Product
+from catalog.core.standard import (
+    STANDARDS,
+    StandardEvidence,
+    StandardKind,
+    SupportedStandard,
+    standing_today,
+)
 from catalog.core.viewer import Viewer
 from catalog.images import list_images
 from catalog.offers import list_offers_of_product
 from catalog.package_models import list_package_models_with_product
 from catalog.products import get_product
+from catalog.reference_data import list_spec_definitions
+from catalog.standards import find_research_outcome, list_supported_standards
 from marketplace.accounts.access import viewer_of
 from marketplace.deps import AnyRequest, Conn, User
 from marketplace.web.cards import list_open_rounds_on, list_round_cards
@@ -65,6 +79,36 @@ def product_view(product: Product) -> ProductView:
     )
 
 
+class StandardView(msgspec.Struct, frozen=True, kw_only=True):
+    """A supported standard with the evidence as it counts today."""
+
+    code: str
+    name: str
+    kind: StandardKind
+    evidence: StandardEvidence
+    reference: str
+    issuer: str
+    valid_until: date | None
+
+
+def standard_views(supports: Sequence[SupportedStandard], *, today: date) -> list[StandardView]:
+    """The standards in the order of the list of standards; unknown codes are left out."""
+    order = list(STANDARDS)
+    known = sorted((s for s in supports if s.standard in STANDARDS), key=lambda s: order.index(s.standard))
+    return [
+        StandardView(
+            code=support.standard,
+            name=STANDARDS[support.standard].name,
+            kind=STANDARDS[support.standard].kind,
+            evidence=standing_today(support, today=today),
+            reference=support.reference,
+            issuer=support.issuer,
+            valid_until=support.valid_until,
+        )
+        for support in known
+    ]
+
+
 async def list_containing_packages(
     conn: asyncpg.Connection, *, product: Product, viewer: Viewer
 ) -> list[ListingView]:
@@ -103,6 +147,9 @@ async def product_page(request: AnyRequest, code: FromPath[str], conn: Conn, use
     product = await get_product(conn, code=code, viewer=viewer)
     offers = await list_offers_of_product(conn, code=code, viewer=viewer)
     rounds = await list_open_rounds_on(conn, item_codes=[code], viewer=viewer)
+    today = await read_today(conn)
+    supports = (await list_supported_standards(conn, codes=[code])).get(code, ())
+    definitions = await list_spec_definitions(conn, required_for=[product.category, product.subcategory])
     return page_response(
         request,
         "product.html",
@@ -110,7 +157,12 @@ async def product_page(request: AnyRequest, code: FromPath[str], conn: Conn, use
         product=product_view(product),
         specs=[spec_view(spec) for spec in product.specs],
         images=await list_images(conn, listing="product", code=code),
-        origin=origin_view(product.origin, today=await read_today(conn)),
+        origin=origin_view(product.origin, today=today),
+        may_challenge=user is not None and user.organization_id != product.vendor.id,
+        challenge_id=str(uuid4()),
+        standards=standard_views(supports, today=today),
+        research=await find_research_outcome(conn, product_code=code),
+        completeness=completeness(product, definitions=definitions, has_standard=bool(supports)),
         offers=[offer_view(offer) for offer in offers],
         packages=await list_containing_packages(conn, product=product, viewer=viewer),
         centers=await list_sites_of_makers(conn, makers=[product.maker.name]),

@@ -55,6 +55,18 @@ def spec_text(spec: Any) -> str:
     )
 
 
+def spec_values_text(values: Mapping[str, Any]) -> str:
+    """A specification given as a mapping of the same five fields."""
+    return formats.spec_value(
+        number_min=values["number"],
+        number_max=values["number_max"],
+        text=values["text"],
+        boolean=values["boolean"],
+        unit=values["unit"],
+        lang=i18n.LANG.get(),
+    )
+
+
 def facet_value(facet: str, value: object) -> str:
     """A facet's value as people call it: a label, the name of a country or subcategory, or the value itself."""
     if facet == "maker_country":
@@ -113,6 +125,7 @@ def create_environment() -> jinja2.Environment:
     environment.filters.update(
         share=in_language(formats.share_interval), iso=formats.iso, spec=spec_text, local=i18n.local
     )
+    environment.filters.update(spec_values=spec_values_text, points=formats.points)
     environment.filters["local_list"] = i18n.local_list
     environment.filters["label"] = lambda code, kind: labels.label(kind, code)
     return environment
