@@ -15,6 +15,7 @@ import search_config.errors as search_errors
 from group_buy.gateway import GatewayRefused, GatewayUnavailable, WebhookRefused
 from marketplace.accounts.sessions import SignInRefused, TooManyAttempts
 from marketplace.db import DatabaseUnavailable
+from marketplace.uploads import FileRefused
 
 PROBLEMS: Final[dict[type[Exception], int]] = {
     catalog_errors.NotFound: 404,
@@ -23,6 +24,15 @@ PROBLEMS: Final[dict[type[Exception], int]] = {
     catalog_errors.UnknownKind: 400,
     catalog_errors.ImportIdReused: 409,
     catalog_errors.OriginClaimRefused: 409,
+    catalog_errors.ListingRefused: 409,
+    catalog_errors.VendorStateConflict: 409,
+    catalog_errors.ChangeRequestStale: 409,
+    catalog_errors.RecommendationRefused: 409,
+    catalog_errors.RegistrationRefused: 409,
+    catalog_errors.TooManyQuestions: 409,
+    catalog_errors.AnswerRefused: 400,
+    catalog_errors.ReasonMissing: 400,
+    catalog_errors.InvalidText: 400,
     search_errors.UnknownField: 400,
     search_errors.InvalidFilterValue: 400,
     search_errors.SearchUnavailable: 503,
@@ -42,6 +52,7 @@ PROBLEMS: Final[dict[type[Exception], int]] = {
     GatewayUnavailable: 503,
     GatewayRefused: 502,
     WebhookRefused: 400,
+    FileRefused: 400,
     SignInRefused: 401,
     TooManyAttempts: 429,
     DatabaseUnavailable: 503,
