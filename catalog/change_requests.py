@@ -17,7 +17,7 @@ from catalog.core.listing_extras import changed_fields
 from catalog.core.listing_rows import ImportKind
 from catalog.errors import ChangeRequestNotFound, ChangeRequestStale, ListingRefused, ReasonMissing
 from catalog.events import Actor, record_event
-from catalog.listing.fields import check_listing, read_listing, write_listing
+from catalog.listing.fields import check_listing, normalized, read_listing, write_listing
 from catalog.notices import notify, notify_coordinators
 
 RequestState = Literal["pending", "approved", "declined", "withdrawn"]
@@ -67,7 +67,7 @@ async def edit_listing(
     vendor_id = actor.organization_id
     assert vendor_id is not None, "vendors edit"
     listing = await read_listing(conn, kind=kind, code=code, vendor_id=vendor_id)
-    given = {name: value for name, value in fields.items() if name not in NEVER_BY_FORM}
+    given = {n: value for n, value in normalized(kind, fields).items() if n not in NEVER_BY_FORM}
     changes = changed_fields(listing.fields, given)
     if not changes:
         return Edited(outcome="unchanged")

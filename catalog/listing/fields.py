@@ -5,6 +5,7 @@ makers, components and cells are checked as they are in a file of one line.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 import asyncpg
@@ -144,6 +145,20 @@ def _components(fields: Mapping[str, str]) -> frozenset[str]:
         return frozenset(part.product for part in parse_components(fields.get("components", "")))
     except UnreadableCell:
         return frozenset()
+
+
+def normalized(kind: ImportKind, fields: Mapping[str, str]) -> dict[str, str]:
+    """The fields as a file would write them (`₩1,000` → `1000`); what cannot be read stays as typed."""
+    columns = {column.name: column for column in (*COLUMNS[kind].columns, *EXTRAS[kind])}
+    done = {}
+    for name, value in fields.items():
+        text = value.strip()
+        column = columns.get(name)
+        if text and column is not None:
+            with suppress(UnreadableCell):
+                text = column.format(column.parse(text))
+        done[name] = text
+    return done
 
 
 def field_names(kind: ImportKind) -> frozenset[str]:

@@ -1,5 +1,7 @@
 """The page of one product: its facts with their sources, what it costs, and where it is used."""
 
+from unicodedata import normalize
+
 import asyncpg
 import msgspec
 from litestar import Response, get
@@ -8,14 +10,16 @@ from litestar.params import FromPath
 from catalog.core.product import Product
 from catalog.core.viewer import Viewer
 from catalog.offers import list_offers_of_product
+from catalog.own_listings import list_offer_terms, read_product_terms
 from catalog.package_models import list_package_models_with_product
 from catalog.products import get_product
 from marketplace.accounts.access import viewer_of
-from marketplace.deps import AnyRequest, Conn, User
+from marketplace.deps import AnyRequest, Config, Conn, User
 from marketplace.web.cards import list_open_rounds_on, list_round_cards
 from marketplace.web.catalog_views import (
     ListingView,
     list_sites_of_makers,
+    needs_action,
     offer_view,
     origin_view,
     read_today,
@@ -23,6 +27,7 @@ from marketplace.web.catalog_views import (
     web_address,
 )
 from marketplace.web.render import page_response
+from marketplace.web.structured_data import product_data, script
 
 
 class ProductView(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,19 +101,32 @@ async def list_containing_packages(
 
 
 @get("/products/{code:str}", opt={"audience": "anyone"}, include_in_schema=False)
-async def product_page(request: AnyRequest, code: FromPath[str], conn: Conn, user: User) -> Response[str]:
+async def product_page(
+    request: AnyRequest, code: FromPath[str], conn: Conn, user: User, config: Config
+) -> Response[str]:
     """Show one product."""
     viewer = viewer_of(user)
-    product = await get_product(conn, code=code, viewer=viewer)
+    product = await get_product(conn, code=normalize("NFC", code), viewer=viewer)
+    code = product.code
     offers = await list_offers_of_product(conn, code=code, viewer=viewer)
     rounds = await list_open_rounds_on(conn, item_codes=[code], viewer=viewer)
+    terms = await read_product_terms(conn, product_id=product.id)
+    offer_terms = await list_offer_terms(conn, offer_ids=[offer.id for offer in offers])
+    today = await read_today(conn)
+    data = product_data(
+        product, offers=offers, offer_terms=offer_terms, terms=terms, base_url=config.public_url, today=today
+    )
     return page_response(
         request,
         "product.html",
         section="search",
         product=product_view(product),
         specs=[spec_view(spec) for spec in product.specs],
-        origin=origin_view(product.origin, today=await read_today(conn)),
+        origin=origin_view(product.origin, today=today),
+        terms=terms,
+        offer_terms=offer_terms,
+        needs_action=await needs_action(conn, vendor_id=product.vendor.id),
+        json_ld=script(data),
         offers=[offer_view(offer) for offer in offers],
         packages=await list_containing_packages(conn, product=product, viewer=viewer),
         centers=await list_sites_of_makers(conn, makers=[product.maker.name]),

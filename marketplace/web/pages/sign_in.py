@@ -105,7 +105,7 @@ async def sign_in_submit(request: AnyRequest, conn: Conn, config: Config, pool: 
         )
         answer.headers["retry-after"] = str(error.retry_after_seconds)
         return answer
-    return _with_session(see_other(wanted), token, config)
+    return with_session(see_other(wanted), token, config)
 
 
 @post("/sign-in/demo", opt={"audience": "anyone"}, include_in_schema=False)
@@ -127,7 +127,7 @@ async def sign_in_demo(request: AnyRequest, conn: Conn, config: Config) -> Respo
     token = await open_session(
         conn, person_id=row[0], organization_id=row[1], lasts=timedelta(days=config.session_days)
     )
-    return _with_session(see_other(safe_next(str(form.get("next", "/")))), token, config)
+    return with_session(see_other(safe_next(str(form.get("next", "/")))), token, config)
 
 
 @post("/sign-out", opt={"audience": "anyone"}, include_in_schema=False)
@@ -141,7 +141,8 @@ async def sign_out_submit(request: AnyRequest, conn: Conn, config: Config) -> Re
     return answer
 
 
-def _with_session(answer: Redirect, token: str, config: Settings) -> Redirect:
+def with_session(answer: Redirect, token: str, config: Settings) -> Redirect:
+    """Give the browser its session cookie."""
     answer.set_cookie(
         Cookie(
             key=cookie_name(config),
