@@ -268,21 +268,29 @@ def sections_of(
 
 
 def read_fields(form: Form, sections: Sequence[FormSection]) -> dict[str, str]:
-    """The fields that a form shows, as cells: lists joined, unchecked boxes "no", a package's slots gathered."""
+    """The fields that came with a form, as cells: lists joined, unchecked boxes "no", a package's slots gathered.
+
+    A field that did not come is absent, so that it stays as it is. Boxes do not come when they are unchecked:
+    the form says by `is_whole` that it showed them.
+    """
     found: dict[str, str] = {}
     for section in sections:
         for field in section.fields:
+            if field.type == "file" or not _came(form, field):
+                continue
             value = form.text(field.name)
             if field.type == "lines":
                 value = as_list(value)
             elif field.type == "check":
                 value = "yes" if value == "yes" else "no"
-            elif field.type == "file":
-                continue
             found[field.name] = value
-        if section.has_slots:
+        if section.has_slots and "product_0" in form.texts:
             found |= slot_fields(form)
     return found
+
+
+def _came(form: Form, field: FormField) -> bool:
+    return field.name in form.texts or (field.type in {"check", "choices"} and form.is_checked("is_whole"))
 
 
 def slot_fields(form: Form) -> dict[str, str]:

@@ -158,7 +158,7 @@ async def _read(
     bare = Editing(kind=kind, code=code, draft_id=draft_id, fields=fixed)
     fields = {**read_fields(form, await _sections(conn, bare)), **fixed}
     errors: dict[str, str] = {}
-    if kind == "products":
+    if kind == "products" and "datasheet_id" in form.texts:
         fields["datasheet"] = form.text("datasheet_id")
     upload = form.uploads.get("datasheet")
     if upload is not None:
