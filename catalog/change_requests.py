@@ -68,6 +68,8 @@ async def edit_listing(
     assert vendor_id is not None, "vendors edit"
     listing = await read_listing(conn, kind=kind, code=code, vendor_id=vendor_id)
     given = {n: value for n, value in normalized(kind, fields).items() if n not in NEVER_BY_FORM}
+    if given.get("audience", "invited") != "invited":
+        given["invited"] = ""  # an offer that is open to more needs no list of guests
     changes = changed_fields(listing.fields, given)
     if not changes:
         return Edited(outcome="unchanged")

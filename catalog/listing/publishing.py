@@ -103,6 +103,29 @@ async def drop_draft(conn: asyncpg.Connection, *, draft_id: UUID, vendor_id: int
     await conn.execute("DELETE FROM listing_drafts WHERE id = $1 AND vendor_id = $2", draft_id, vendor_id)
 
 
+async def find_published(conn: asyncpg.Connection, *, draft_id: UUID, vendor_id: int) -> str | None:
+    """The code that a form was published under before; forms of one id wait for each other."""
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtext('listing form'), hashtext($1))", str(draft_id))
+    code: str | None = await conn.fetchval(
+        """
+        SELECT data ->> 'code' FROM events
+        WHERE subject = 'draft' AND subject_id = $1 AND kind = 'draft.published' AND organization_id = $2
+        ORDER BY id LIMIT 1
+        """,
+        str(draft_id),
+        vendor_id,
+    )
+    return code
+
+
+async def finish_draft(conn: asyncpg.Connection, *, draft_id: UUID, code: str, actor: Actor) -> None:
+    """Note that a form was published, so that a second press of its button is no second listing."""
+    await drop_draft(conn, draft_id=draft_id, vendor_id=_vendor_of(actor))
+    await record_event(
+        conn, kind="draft.published", subject="draft", subject_id=str(draft_id), actor=actor, code=code
+    )
+
+
 async def require_may_publish(conn: asyncpg.Connection, *, vendor_id: int) -> None:
     """Raises ListingRefused (`pending`, `action_needed`, `suspended`, `terminated`) unless all is in order."""
     reason: Literal["pending", "suspended", "terminated", "action_needed"] | None = await conn.fetchval(

@@ -19,6 +19,8 @@ from catalog.listing.fields import LISTING_KINDS, read_listing
 from catalog.listing.publishing import (
     Published,
     drop_draft,
+    find_published,
+    finish_draft,
     get_draft,
     publish_listing,
     publish_product,
@@ -210,9 +212,13 @@ async def listing_new_submit(
         editing = msgspec.structs.replace(editing, slots=padded(editing.slots, more=SLOT_ROWS_MORE))
         return await _form_page(request, conn, me, editing)
     if action == "publish" and not errors:
-        published, errors = await _publish(conn, me, editing)
-        if published.code is not None:
-            await drop_draft(conn, draft_id=editing.draft_id, vendor_id=me.organization_id)
+        code = await find_published(conn, draft_id=editing.draft_id, vendor_id=me.organization_id)
+        if code is None:
+            published, errors = await _publish(conn, me, editing)
+            code = published.code
+            if code is not None:
+                await finish_draft(conn, draft_id=editing.draft_id, code=code, actor=me.actor)
+        if code is not None:
             return see_other("/vendor", notice="listing-published")
     await save_draft(
         conn, draft_id=editing.draft_id, kind=listing_kind, code=None, fields=editing.fields, actor=me.actor

@@ -260,6 +260,31 @@ async def test_a_product_is_listed_in_one_form(client, market, sign_in_as, submi
     assert "원산지를 알게 되면" in home.text or "영어 이름" in home.text or "소개" in home.text
 
 
+async def test_the_same_form_sent_twice_lists_one_thing(client, market, sign_in_as, submit) -> None:
+    await sign_in_as(client, "alpha@test.example")
+    draft_id = str(uuid4())
+    for _ in range(2):
+        answer = await list_something(client, submit, draft_id=draft_id)
+        assert answer.headers["location"] == "/vendor?notice=listing-published"
+    assert await market.conn.fetchval("SELECT count(*) FROM products") == 4
+    assert await market.conn.fetchval("SELECT count(*) FROM offers") == 2
+
+
+async def test_an_offer_that_opens_up_lets_its_invitations_go_by_request(
+    client, market, sign_in_as, submit
+) -> None:
+    await market.add(
+        "offers", {"code": "quiet", "product": "cobot-10", "audience": "invited", "invited": "mill"}
+    )
+    await sign_in_as(client, "alpha@test.example")
+    await submit(client, "/vendor/listings/offers/quiet", audience="public", capacity="30")
+    request = await market.conn.fetchrow("SELECT before, after FROM change_requests")
+    assert request["before"] == {"audience": "invited", "invited": "mill"}
+    assert request["after"] == {"audience": "public", "invited": ""}
+    row = await market.conn.fetchrow("SELECT capacity, audience FROM offers WHERE code = 'quiet'")
+    assert tuple(row) == (30, "invited")  # the capacity is exempt
+
+
 async def test_a_product_on_quote_takes_questions(client, market, sign_in_as, submit) -> None:
     await sign_in_as(client, "alpha@test.example")
     await list_something(client, submit, price_krw="", asks_quote="yes", model="양팔 로봇")
@@ -404,7 +429,8 @@ async def test_a_change_of_facts_alone_makes_a_version_and_leaves_the_old_one(
     await submit(client, f"/coordinator/changes/{request_id}/approve")
     rows = await market.conn.fetch(
         """
-        SELECT n.version, n.is_current, f.return_terms_ko, (SELECT count(*) FROM bom_lines b WHERE b.package_version_id = n.id)
+        SELECT n.version, n.is_current, f.return_terms_ko,
+               (SELECT count(*) FROM bom_lines b WHERE b.package_version_id = n.id)
         FROM package_versions n JOIN package_models m ON m.id = n.package_model_id
         LEFT JOIN package_facts f ON f.package_version_id = n.id WHERE m.code = 'weld-cell' ORDER BY 1
         """
@@ -454,9 +480,7 @@ async def test_nobody_writes_what_another_vendor_owns(client, market, sign_in_as
 
     async def everything() -> list[Any]:
         return [
-            await market.conn.fetchval(
-                f"SELECT json_agg(t ORDER BY t::text)::text FROM {table} t" True
-            )
+            await market.conn.fetchval(f"SELECT json_agg(t ORDER BY t::text)::text FROM {table} t")
             for table in tables
         ]
 
