@@ -154,3 +154,120 @@ class EvidenceRefused(CatalogError):
         self.code = code
         self.reason = reason
         super().__init__(f"evidence on {code!r} refused: {reason}")
+
+
+class DraftNotFound(NotFound):
+    """No draft of this id that belongs to the asker."""
+
+    noun = "draft"
+
+
+class ChangeRequestNotFound(NotFound):
+    """No change request of this id that waits, or not the asker's."""
+
+    noun = "change request"
+
+
+class RequirementNotFound(NotFound):
+    """The checklist has no requirement of this key, or nothing waits under it."""
+
+    noun = "requirement"
+
+
+class QuestionNotFound(NotFound):
+    """No question of this id, or not the asker's to answer."""
+
+    noun = "question"
+
+
+class RecommendationNotFound(NotFound):
+    """The package has no live recommendation of this coordinator."""
+
+    noun = "recommendation"
+
+
+class ListingRefused(CatalogError):
+    """The vendor may not publish now; `reason` is a word for programs.
+
+    Reasons: `pending` (not approved yet), `action_needed` (a requirement is not met any more), `suspended`,
+    `terminated`, `offer` and `invalid` (what was typed is wrong; `detail` says where).
+    """
+
+    def __init__(self, *, reason: str, detail: str = "") -> None:
+        self.reason = reason
+        super().__init__(f"the listing is refused: {reason}" + (f" ({detail})" if detail else ""))
+
+
+class VendorStateConflict(CatalogError):
+    """A vendor's state does not allow this step; `state` is what it is, `unmet` the keys in the way."""
+
+    def __init__(self, code: str, *, state: str, wanted: str, unmet: tuple[str, ...] = ()) -> None:
+        self.code = code
+        self.state = state
+        self.wanted = wanted
+        self.unmet = unmet
+        super().__init__(
+            f"vendor {code!r} is {state} and cannot become {wanted}" + (f": {unmet}" if unmet else "")
+        )
+
+
+class ReasonMissing(CatalogError):
+    """A decision against somebody, or past a rule, is told with its reason."""
+
+    def __init__(self) -> None:
+        super().__init__("a reason is needed")
+
+
+class AnswerRefused(CatalogError):
+    """An answer to a requirement that cannot be taken; `reason` is a word for programs.
+
+    Reasons: `computed` (the market sees for itself), `not_attested`, `file_missing`, `own_requirement`.
+    """
+
+    def __init__(self, key: str, *, reason: str) -> None:
+        self.key = key
+        self.reason = reason
+        super().__init__(f"answer to {key!r} refused: {reason}")
+
+
+class ChangeRequestStale(CatalogError):
+    """The listing changed after the request was made; `fields` names where. The vendor asks again."""
+
+    def __init__(self, code: str, *, fields: tuple[str, ...]) -> None:
+        self.code = code
+        self.fields = fields
+        super().__init__(f"{code!r} changed meanwhile in {', '.join(fields)}")
+
+
+class RecommendationRefused(CatalogError):
+    """A package that cannot carry the label; `reason` is `origin_not_verified`, `expired` or `criteria_missing`."""
+
+    def __init__(self, code: str, *, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+        super().__init__(f"{code!r} cannot be recommended: {reason}")
+
+
+class TooManyQuestions(CatalogError):
+    """One factory has this many questions open on one thread already."""
+
+    def __init__(self, *, limit: int) -> None:
+        self.limit = limit
+        super().__init__(f"at most {limit} questions wait for an answer at once")
+
+
+class InvalidText(CatalogError):
+    """A text that is empty or too long; `pointer` names the field."""
+
+    def __init__(self, pointer: str, *, length_max: int) -> None:
+        self.pointer = pointer
+        self.length_max = length_max
+        super().__init__(f"between 1 and {length_max} characters")
+
+
+class RegistrationRefused(CatalogError):
+    """A vendor that cannot register; `reason` is `business_number_taken` or `email_taken`."""
+
+    def __init__(self, *, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"registration refused: {reason}")

@@ -16,6 +16,7 @@ from catalog.core.image_files import UnfitImage
 from group_buy.gateway import GatewayRefused, GatewayUnavailable, WebhookRefused
 from marketplace.accounts.sessions import SignInRefused, TooManyAttempts
 from marketplace.db import DatabaseUnavailable
+from marketplace.uploads import FileRefused
 
 PROBLEMS: Final[dict[type[Exception], int]] = {
     catalog_errors.NotFound: 404,
@@ -27,6 +28,15 @@ PROBLEMS: Final[dict[type[Exception], int]] = {
     catalog_errors.ImportIdReused: 409,
     catalog_errors.OriginClaimRefused: 409,
     catalog_errors.EvidenceRefused: 409,
+    catalog_errors.ListingRefused: 409,
+    catalog_errors.VendorStateConflict: 409,
+    catalog_errors.ChangeRequestStale: 409,
+    catalog_errors.RecommendationRefused: 409,
+    catalog_errors.RegistrationRefused: 409,
+    catalog_errors.TooManyQuestions: 409,
+    catalog_errors.AnswerRefused: 400,
+    catalog_errors.ReasonMissing: 400,
+    catalog_errors.InvalidText: 400,
     search_errors.UnknownField: 400,
     search_errors.InvalidFilterValue: 400,
     search_errors.SearchUnavailable: 503,
@@ -46,6 +56,7 @@ PROBLEMS: Final[dict[type[Exception], int]] = {
     GatewayUnavailable: 503,
     GatewayRefused: 502,
     WebhookRefused: 400,
+    FileRefused: 400,
     SignInRefused: 401,
     TooManyAttempts: 429,
     DatabaseUnavailable: 503,

@@ -15,6 +15,7 @@ import structlog
 
 from catalog.events import seal_events
 from catalog.indexing import index_batch, mark_expired_dirty
+from catalog.onboarding import refresh_vendors
 from group_buy.closing import begin_closing, clear_if_decided, due_rounds
 from group_buy.gateway import PaymentGateway
 from group_buy.rounds import open_due_rounds
@@ -91,11 +92,16 @@ async def seal_batch(pool: asyncpg.Pool) -> int:
 
 
 async def clean_up(pool: asyncpg.Pool) -> int:
-    """Forget what has expired, and mark listings that the change of day alters; always "nothing more to do"."""
+    """Forget what has expired, mark listings that the change of day alters, lower vendors whose papers ran out.
+
+    Always "nothing more to do".
+    """
     async with transaction(pool) as conn:
         await remove_expired(conn)
         today = await conn.fetchval("SELECT (clock_timestamp() AT TIME ZONE 'Asia/Seoul')::date")
         await mark_expired_dirty(conn, since=today - timedelta(days=2), until=today)
+    async with transaction(pool) as conn:
+        await refresh_vendors(conn, today=today)
     return 0
 
 

@@ -10,6 +10,7 @@ from datetime import date
 from typing import NamedTuple
 from uuid import UUID
 
+from catalog.core.business_number import InvalidBusinessNumber, read_business_number
 from catalog.core.offer import PriceTier
 
 PRICE_KRW_MAX = 10**12
@@ -26,8 +27,6 @@ _WEB_ADDRESS = re.compile(r"https?://[^\s\"<>\\^`{|}]+", re.IGNORECASE)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CODE = re.compile(r"\w[\w.\-]*")
 _COUNTRY = re.compile(r"[A-Z]{2}")
-_BUSINESS_NUMBER = re.compile(r"[0-9]{3}-?[0-9]{2}-?[0-9]{5}")
-_BUSINESS_NUMBER_WEIGHTS = (1, 3, 7, 1, 3, 7, 1, 3, 5)
 
 _YES = frozenset(("yes", "true", "예", "네"))
 _NO = frozenset(("no", "false", "아니오", "아니요"))
@@ -166,21 +165,14 @@ def parse_country(text: str) -> str:
 
 
 def parse_business_number(text: str) -> str:
-    """A Korean business registration number with a right check digit, written 000-00-00000.
-
-    Check digit as published by the National Tax Service (국세청): weights 1 3 7 1 3 7 1 3 5, and the tens
-    of the last product count too.
-    """
-    if _BUSINESS_NUMBER.fullmatch(text):
-        digits = [int(digit) for digit in text if digit != "-"]
-        products = [digit * weight for digit, weight in zip(digits, _BUSINESS_NUMBER_WEIGHTS, strict=False)]
-        if (sum(products) + products[8] // 10 + digits[9]) % 10 == 0:
-            plain = text.replace("-", "")
-            return f"{plain[:3]}-{plain[3:5]}-{plain[5:]}"
-    raise UnreadableCell(
-        "a business number of ten digits with a right check digit, such as 000-00-00000",
-        "검증번호가 맞는 사업자등록번호 10자리(예: 000-00-00000)",
-    )
+    """A Korean business registration number with a right check digit, written 000-00-00000."""
+    try:
+        return read_business_number(text)
+    except InvalidBusinessNumber:
+        raise UnreadableCell(
+            "a business number of ten digits with a right check digit, such as 000-00-00000",
+            "검증번호가 맞는 사업자등록번호 10자리(예: 000-00-00000)",
+        ) from None
 
 
 def parse_choice(choices: Sequence[str]) -> Callable[[str], str]:

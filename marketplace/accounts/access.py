@@ -12,20 +12,27 @@ from catalog.events import Actor
 from search_config.query import Principal
 
 Role = Literal["buyer", "approver", "lister", "finance", "operator", "admin"]
-Audience = Literal["anyone", "provider", "member", "buyer", "lister", "operator"]
+Audience = Literal["anyone", "provider", "person", "member", "buyer", "vendor", "lister", "operator"]
+OrganizationState = Literal["pending", "active", "suspended", "terminated"]
 
 AUDIENCES: Final[dict[Audience, tuple[OrganizationKind | None, frozenset[Role]]]] = {
     "anyone": (None, frozenset()),
     "provider": (None, frozenset()),
+    "person": (None, frozenset()),
     "member": (None, frozenset()),
     "buyer": ("factory", frozenset({"buyer", "admin"})),
+    "vendor": ("vendor", frozenset({"lister", "admin"})),
     "lister": ("vendor", frozenset({"lister", "admin"})),
     "operator": ("coordinator", frozenset({"operator", "admin"})),
 }
 """Kind of organization and roles that an audience asks for.
 
 "anyone" needs no sign-in, "member" only that; "provider" is a payment provider, known by its signature.
+"person" and "vendor" also let in those whose organization is not active: a vendor that waits for approval
+prepares its listings, and a suspended one reads why. All others ask for an active organization.
 """
+
+IN_ANY_STATE: Final[frozenset[Audience]] = frozenset({"person", "vendor"})
 
 
 class CurrentUser(msgspec.Struct, frozen=True):
@@ -40,6 +47,13 @@ class CurrentUser(msgspec.Struct, frozen=True):
     organization_ko: str
     organization_en: str
     held_roles: frozenset[Role]
+    organization_state: OrganizationState = "active"
+    unread_count: int = 0
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the organization takes part in the market."""
+        return self.organization_state == "active"
 
     @property
     def actor(self) -> Actor:
@@ -65,19 +79,19 @@ class CurrentUser(msgspec.Struct, frozen=True):
 
 def viewer_of(user: CurrentUser | None) -> Viewer:
     """The viewer behind a request, signed in or not."""
-    return ANONYMOUS if user is None else user.viewer
+    return user.viewer if user is not None and user.is_active else ANONYMOUS
 
 
 def principal_of(user: CurrentUser | None) -> Principal:
     """The search principal behind a request, signed in or not."""
-    return Principal() if user is None else user.principal
+    return user.principal if user is not None and user.is_active else Principal()
 
 
 def belongs_to(user: CurrentUser | None, audience: Audience) -> bool:
     """Whether this visitor is of the audience."""
     if audience in {"anyone", "provider"}:
         return True
-    if user is None:
+    if user is None or (not user.is_active and audience not in IN_ANY_STATE):
         return False
     kind, roles = AUDIENCES[audience]
     return (kind is None or user.organization_kind == kind) and (not roles or bool(roles & user.held_roles))

@@ -79,13 +79,15 @@ async def sign_in(conn: asyncpg.Connection, *, email: str, password: str, lasts:
     """Check the password and open a session for the person's first organization; return the cookie's token.
 
     Raises:
-        SignInRefused: also for a person without an active organization.
+        SignInRefused: also for a person whose organizations are all gone; a vendor that waits or is suspended
+            may come in, to see what is asked of it.
     """
     row = await conn.fetchrow(
         """
         SELECT p.id, p.password_hash,
                (SELECT m.organization_id FROM memberships m JOIN organizations o ON o.id = m.organization_id
-                WHERE m.person_id = p.id AND o.state = 'active' ORDER BY m.created_at, m.organization_id LIMIT 1)
+                WHERE m.person_id = p.id AND (o.state = 'active' OR o.kind = 'vendor' AND o.state <> 'terminated')
+                ORDER BY o.state <> 'active', m.created_at, m.organization_id LIMIT 1)
                AS organization_id
         FROM people p WHERE p.email = lower($1) AND p.disabled_at IS NULL
         """,
@@ -135,23 +137,26 @@ async def remove_expired(conn: asyncpg.Connection) -> int:
 
 
 async def find_user(conn: asyncpg.Connection, *, token: str) -> CurrentUser | None:
-    """Read who a token stands for; None when it is unknown, expired, or its person or organization is barred."""
+    """Read who a token stands for; None when it is unknown, expired, or its person or organization is gone."""
     row = await conn.fetchrow(
         """
         SELECT p.id, p.email, p.name, o.id, o.code, o.kind, o.name_ko, o.name_en,
+               o.state, (SELECT count(*) FROM notifications n WHERE n.organization_id = o.id AND n.read_at IS NULL)
+                        AS unread_count,
                (SELECT array_agg(m.role) FROM memberships m
                 WHERE m.person_id = p.id AND m.organization_id = o.id) AS roles
         FROM sessions s
         JOIN people p ON p.id = s.person_id AND p.disabled_at IS NULL
-        JOIN organizations o ON o.id = s.organization_id AND o.state = 'active'
+        JOIN organizations o ON o.id = s.organization_id
+            AND (o.state = 'active' OR o.kind = 'vendor' AND o.state <> 'terminated')
         WHERE s.token_sha256 = $1 AND s.expires_at > clock_timestamp()
         """,
         _sha256(token),
     )
     if row is None or not row["roles"]:
         return None
-    *values, roles = row
-    return CurrentUser(*[*values, frozenset(roles)])
+    *values, state, unread_count, roles = row
+    return CurrentUser(*[*values, frozenset(roles), state, unread_count])
 
 
 class SessionMiddleware(AbstractAuthenticationMiddleware):

@@ -27,6 +27,7 @@ from marketplace.accounts.access import Role
 from marketplace.accounts.people import add_organization, add_person
 from marketplace.demo.prices import PricedProduct, UnpricedProductError, reference_price_krw
 from marketplace.demo.rounds import CLOSED_ROUNDS, OPEN_ROUNDS, OPEN_ROUNDS_WANTED, DemoPledge, DemoRound
+from marketplace.demo.vendor_life import add_vendor_life
 
 DATA: Final = importlib.resources.files("marketplace") / "demo" / "data"
 PASSWORD: Final = "demo-password"  # noqa: S105 - shown on the sign-in page of the demo
@@ -130,6 +131,7 @@ async def seed_demo(conn: asyncpg.Connection) -> None:
     await _add_reference_prices(conn)
     await _invite(conn)
     actor = Actor(await _person_id(conn, "operator@demo.example"), alliance_id)
+    await add_vendor_life(conn, actor=actor, password=PASSWORD)
     for demo_round in CLOSED_ROUNDS:
         await _open_demo_round(conn, demo_round, actor=actor)
         await begin_closing(conn, code=demo_round.code, actor=actor, early=True)

@@ -81,6 +81,7 @@ class ComponentView(msgspec.Struct, frozen=True, kw_only=True):
     verification: Verification | None
     is_default: bool = True
     alternative_count: int = 0
+    line_no: int = 0
 
 
 class SiteView(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,6 +224,14 @@ async def list_sites_of_makers(conn: asyncpg.Connection, *, makers: Iterable[str
 def web_address(address: str | None) -> str | None:
     """An address that a page may link to; anything but the web (`javascript:` and the like) is not linked."""
     return address if address and address.lower().startswith(("https://", "http://")) else None
+
+
+async def needs_action(conn: asyncpg.Connection, *, vendor_id: int) -> bool:
+    """Whether a paper of this vendor has run out: its listings say so."""
+    found: bool = await conn.fetchval(
+        "SELECT state = 'active' AND action_needed_at IS NOT NULL FROM organizations WHERE id = $1", vendor_id
+    )
+    return bool(found)
 
 
 async def read_today(conn: asyncpg.Connection) -> date:

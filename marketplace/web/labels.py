@@ -7,6 +7,7 @@ extraction; it is translated when it is shown, not when this module is read.
 from collections.abc import Mapping
 
 from marketplace.web.i18n import gettext
+from marketplace.web.vendor_labels import VENDOR_LABELS
 
 
 def N_(text: str) -> str:  # noqa: N802 # the name that extractors look for
@@ -298,6 +299,7 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "coordinator": N_("운영자"),
         "partner": N_("협력기관"),
     },
+    **VENDOR_LABELS,
 }
 
 

@@ -29,6 +29,10 @@ PUBLIC = {
     "round-released": "/rounds/press-transfer-2025",
     "service-centers": "/service-centers",
     "sign-in": "/sign-in",
+    "register": "/register",
+    "package-energy": "/packages/fems-ess-molding",
+    "package-versions": "/packages/lathe-tending-cobot/versions",
+    "questions": "/offers/offer-lathe-tending-cobot/questions",
     "not-found": "/nothing",
 }
 SIGNED_IN = {
@@ -38,8 +42,23 @@ SIGNED_IN = {
         "coordinator-rounds": "/coordinator/rounds",
         "coordinator-round": "/coordinator/rounds/lathe-tending-cobot",
         "coordinator-cleared": "/coordinator/rounds/cold-chain-2025",
+        "coordinator-vendors": "/coordinator/vendors",
+        "coordinator-vendor": "/coordinator/vendors/saebom-vision-fictional",
+        "coordinator-changes": "/coordinator/changes",
+        "coordinator-requirements": "/coordinator/requirements",
+        "inbox": "/my/inbox",
     },
-    "narae@demo.example": {"vendor-imports": "/vendor/imports", "vendor-offers": "/vendor/offers"},
+    "narae@demo.example": {
+        "vendor-home": "/vendor",
+        "vendor-imports": "/vendor/imports",
+        "vendor-offers": "/vendor/offers",
+        "vendor-onboarding": "/vendor/onboarding",
+        "vendor-product-new": "/vendor/listings/products/new?category=robot",
+        "vendor-package-edit": "/vendor/listings/package-models/lathe-tending-cobot",
+        "vendor-offer-edit": "/vendor/listings/offers/offer-lathe-tending-cobot",
+        "vendor-questions": "/vendor/questions",
+    },
+    "saebom@demo.example": {"newcomer-home": "/vendor", "newcomer-checklist": "/vendor/onboarding"},
 }
 
 

@@ -1,6 +1,7 @@
 """The page of one package: parts, scope, price, who answers for it; and a factory's wish for a round."""
 
 from typing import Any
+from unicodedata import normalize
 
 import asyncpg
 import msgspec
@@ -11,21 +12,26 @@ from catalog.core.package_model import PackageModel, package_share
 from catalog.core.standard import STANDARDS, Link, LinkStatus, Speaker, interoperability, protocols_of
 from catalog.errors import OfferNotFound, OrganizationNotFound
 from catalog.images import list_images
+from catalog.own_listings import list_offer_terms
+from catalog.package_details import list_alternatives, list_references, read_facts
 from catalog.package_models import get_package_model
+from catalog.recommendations import find_recommendation
 from catalog.standards import list_supported_standards
 from catalog.swaps import read_swaps
 from catalog.vendors import get_vendor
 from marketplace.accounts.access import belongs_to, viewer_of
-from marketplace.deps import AnyRequest, Conn, User, signed_in
+from marketplace.deps import AnyRequest, Config, Conn, User, signed_in
 from marketplace.web.cards import list_open_rounds_on, list_round_cards
 from marketplace.web.catalog_views import (
     cheapest,
     component_view,
     list_sites_of_makers,
+    needs_action,
     offer_view,
     read_today,
 )
 from marketplace.web.render import page_response, see_other
+from marketplace.web.structured_data import package_data, script
 from marketplace.wishes import request_round
 
 
@@ -150,10 +156,17 @@ async def list_links(conn: asyncpg.Connection, package: PackageModel) -> list[Li
 
 
 @get("/packages/{code:str}", opt={"audience": "anyone"}, include_in_schema=False)
-async def package_page(request: AnyRequest, code: FromPath[str], conn: Conn, user: User) -> Response[str]:
+async def package_page(
+    request: AnyRequest, code: FromPath[str], conn: Conn, user: User, config: Config
+) -> Response[str]:
     """Show one package."""
     viewer = viewer_of(user)
-    package = await get_package_model(conn, code=code, viewer=viewer)
+    package = await get_package_model(conn, code=normalize("NFC", code), viewer=viewer)
+    code, version_id = package.code, package.version.id
+    alternatives = await list_alternatives(conn, version_id=version_id, viewer=viewer)
+    offer_terms = await list_offer_terms(conn, offer_ids=[offer.id for offer in package.offers])
+    view = await package_view(conn, package)
+    recommendation = await find_recommendation(conn, package_id=package.id, today=await read_today(conn))
     rounds = await list_open_rounds_on(conn, item_codes=[code], viewer=viewer)
     makers = [line.product.maker.name for line in package.version.lines if line.product]
     [swap_lines] = await read_swaps(
@@ -163,10 +176,26 @@ async def package_page(request: AnyRequest, code: FromPath[str], conn: Conn, use
         request,
         "package.html",
         section="search",
-        package=await package_view(conn, package),
+        package=view,
+        # the label speaks of domestic goods: it goes with the proof
+        recommendation=recommendation if view.domestic_verified_bp else None,
+        facts=await read_facts(conn, version_id=version_id),
+        references=await list_references(conn, package_id=package.id),
+        alternatives=alternatives,
+        offer_terms=offer_terms,
+        needs_action=await needs_action(conn, vendor_id=package.vendor.id),
+        may_recommend=belongs_to(user, "operator"),
+        json_ld=script(package_data(package, offer_terms=offer_terms, base_url=config.public_url)),
         vendor=await vendor_view(conn, package),
         images=await list_images(conn, listing="package_model", code=code),
-        components=[component_view(line) for line in package.version.lines],
+        components=[
+            msgspec.structs.replace(
+                component_view(line),
+                line_no=line.line_no,
+                alternative_count=len(alternatives.get(line.line_no, ())),
+            )
+            for line in package.version.lines
+        ],
         offers=[offer_view(offer) for offer in package.offers],
         cards=await list_round_cards(conn, rounds),
         centers=await list_sites_of_makers(conn, makers=makers),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from unicodedata import normalize
 from uuid import uuid4
 
 import asyncpg
@@ -21,16 +22,18 @@ from catalog.core.standard import (
 from catalog.core.viewer import Viewer
 from catalog.images import list_images
 from catalog.offers import list_offers_of_product
+from catalog.own_listings import list_offer_terms, read_product_terms
 from catalog.package_models import list_package_models_with_product
 from catalog.products import get_product
 from catalog.reference_data import list_spec_definitions
 from catalog.standards import find_research_outcome, list_supported_standards
 from marketplace.accounts.access import viewer_of
-from marketplace.deps import AnyRequest, Conn, User
+from marketplace.deps import AnyRequest, Config, Conn, User
 from marketplace.web.cards import list_open_rounds_on, list_round_cards
 from marketplace.web.catalog_views import (
     ListingView,
     list_sites_of_makers,
+    needs_action,
     offer_view,
     origin_view,
     read_today,
@@ -38,6 +41,7 @@ from marketplace.web.catalog_views import (
     web_address,
 )
 from marketplace.web.render import page_response
+from marketplace.web.structured_data import product_data, script
 
 
 class ProductView(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,15 +145,23 @@ async def list_containing_packages(
 
 
 @get("/products/{code:str}", opt={"audience": "anyone"}, include_in_schema=False)
-async def product_page(request: AnyRequest, code: FromPath[str], conn: Conn, user: User) -> Response[str]:
+async def product_page(
+    request: AnyRequest, code: FromPath[str], conn: Conn, user: User, config: Config
+) -> Response[str]:
     """Show one product."""
     viewer = viewer_of(user)
-    product = await get_product(conn, code=code, viewer=viewer)
+    product = await get_product(conn, code=normalize("NFC", code), viewer=viewer)
+    code = product.code
     offers = await list_offers_of_product(conn, code=code, viewer=viewer)
     rounds = await list_open_rounds_on(conn, item_codes=[code], viewer=viewer)
     today = await read_today(conn)
     supports = (await list_supported_standards(conn, codes=[code])).get(code, ())
     definitions = await list_spec_definitions(conn, required_for=[product.category, product.subcategory])
+    terms = await read_product_terms(conn, product_id=product.id)
+    offer_terms = await list_offer_terms(conn, offer_ids=[offer.id for offer in offers])
+    data = product_data(
+        product, offers=offers, offer_terms=offer_terms, terms=terms, base_url=config.public_url, today=today
+    )
     return page_response(
         request,
         "product.html",
@@ -163,6 +175,10 @@ async def product_page(request: AnyRequest, code: FromPath[str], conn: Conn, use
         standards=standard_views(supports, today=today),
         research=await find_research_outcome(conn, product_code=code),
         completeness=completeness(product, definitions=definitions, has_standard=bool(supports)),
+        terms=terms,
+        offer_terms=offer_terms,
+        needs_action=await needs_action(conn, vendor_id=product.vendor.id),
+        json_ld=script(data),
         offers=[offer_view(offer) for offer in offers],
         packages=await list_containing_packages(conn, product=product, viewer=viewer),
         centers=await list_sites_of_makers(conn, makers=[product.maker.name]),

@@ -99,7 +99,7 @@ async def sign_in_submit(request: AnyRequest, config: Config, pool: Pool) -> Res
             token = await sign_in(conn, email=email, password=password, lasts=lasts)
     except (SignInRefused, TooManyAttempts) as error:
         return await _show_refusal(request, pool, config, error, next_path=wanted, email=email)
-    return _with_session(see_other(wanted), token, config)
+    return with_session(see_other(wanted), token, config)
 
 
 async def _show_refusal(
@@ -145,7 +145,7 @@ async def sign_in_demo(request: AnyRequest, conn: Conn, config: Config) -> Respo
     token = await open_session(
         conn, person_id=row[0], organization_id=row[1], lasts=timedelta(days=config.session_days)
     )
-    return _with_session(see_other(safe_next(str(form.get("next", "/")))), token, config)
+    return with_session(see_other(safe_next(str(form.get("next", "/")))), token, config)
 
 
 @post("/sign-out", opt={"audience": "anyone"}, include_in_schema=False)
@@ -159,7 +159,8 @@ async def sign_out_submit(request: AnyRequest, conn: Conn, config: Config) -> Re
     return answer
 
 
-def _with_session(answer: Redirect, token: str, config: Settings) -> Redirect:
+def with_session(answer: Redirect, token: str, config: Settings) -> Redirect:
+    """Give the browser its session cookie."""
     answer.set_cookie(
         Cookie(
             key=cookie_name(config),

@@ -1,0 +1,1 @@
+"""One listing at a time: read as the fields of a form, checked, written, changed on request."""

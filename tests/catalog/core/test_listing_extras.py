@@ -1,0 +1,104 @@
+"""Fields of listings beyond import rows: what is wrong is named by its field."""
+
+from catalog.core.first_listing import check_first_product
+from catalog.core.listing_columns import COLUMNS
+from catalog.core.listing_extras import (
+    EXTRAS,
+    Alternative,
+    changed_fields,
+    check_extras,
+    format_extras,
+    parse_extras,
+)
+from catalog.core.listing_hints import HINTS, completeness_bp, missing_facts
+from catalog.core.spec_value import SpecDefinition
+
+SPECS = tuple(SpecDefinition(code=code, categories=("robot",), kind="number") for code in "abcd")
+ENOUGH = {
+    "category": "robot",
+    "model": "C10",
+    "maker": "Acme",
+    "name_ko": "협동로봇",
+    "lead_time_days": "30",
+    "warranty_months": "12",
+    "datasheet": "id",
+    "price_krw": "₩12,000,000",
+    "spec.a": "1",
+    "spec.b": "2",
+    "spec.d": "3",
+}
+
+
+def test_extra_fields_are_none_of_the_import_row() -> None:
+    for kind, columns in EXTRAS.items():
+        assert not {column.name for column in columns} & set(COLUMNS[kind].names)
+
+
+def test_what_is_written_reads_back_as_the_same() -> None:
+    fields = {"alternatives": "b:c; a:c; a:b; a:b", "monthly_fee_krw": "₩1,000", "courses_ko": "안전; 운전"}
+    values, errors = parse_extras("package-models", fields)
+    assert errors == ()
+    assert values["alternatives"] == (Alternative("a", "b"), Alternative("a", "c"), Alternative("b", "c"))
+    assert (
+        parse_extras("package-models", format_extras("package-models", values))[0]["monthly_fee_krw"] == 1000
+    )
+
+
+def test_an_alternative_is_of_a_component_and_is_none_itself() -> None:
+    values, _ = parse_extras("package-models", {"alternatives": "x:y; a:b; a:z"})
+    errors = check_extras("package-models", values, package_type="cloud", components=frozenset("ab"))
+    assert [(e.column, e.found) for e in errors] == [("alternatives", "b"), ("alternatives", "x")]
+
+
+def test_facts_of_another_type_are_refused() -> None:
+    values, _ = parse_extras("package-models", {"monthly_fee_krw": "1000", "saved_kwh_per_year": "5000"})
+    refused = {
+        package_type: [e.column for e in check_extras("package-models", values, package_type=package_type)]
+        for package_type in ("individual_build", "cloud", "clean_energy")
+    }
+    assert refused == {
+        "individual_build": ["monthly_fee_krw", "saved_kwh_per_year"],
+        "cloud": ["saved_kwh_per_year"],
+        "clean_energy": ["monthly_fee_krw"],
+    }
+
+
+def test_a_scheme_that_changes_is_named_with_its_version() -> None:
+    values, _ = parse_extras("products", {"code_g2b": "43211503", "code_hs": "8479.50"})
+    assert [e.column for e in check_extras("products", values)] == ["code_g2b_version"]
+
+
+def test_only_what_differs_is_a_change() -> None:
+    assert changed_fields({"a": "1", "b": " 2"}, {"a": "2", "b": "2 ", "c": ""}) == {"a": ("1", "2")}
+
+
+def test_ten_minutes_are_enough_for_a_product() -> None:
+    assert check_first_product(ENOUGH, definitions=SPECS) == ()
+    quote = ENOUGH | {"price_krw": "", "asks_quote": "yes"}
+    assert check_first_product(quote, definitions=SPECS) == ()
+
+
+def test_what_a_first_product_lacks_is_named() -> None:
+    bare = {"category": "robot", "spec.a": "1", "price_krw": "1.000.000"}
+    assert [error.column for error in check_first_product(bare, definitions=SPECS)] == [
+        "model",
+        "name_ko",
+        "maker",
+        "lead_time_days",
+        "warranty_months",
+        "datasheet",
+        "specs",
+        "price_krw",
+    ]
+
+
+def test_a_category_with_few_specs_asks_for_no_more_than_there_are() -> None:
+    fields = {name: value for name, value in ENOUGH.items() if not name.startswith("spec.")}
+    assert check_first_product(fields, definitions=()) == ()
+
+
+def test_hints_ask_for_what_is_missing_in_the_order_of_use() -> None:
+    known = dict.fromkeys(HINTS["products"], True) | {"datasheet": False, "price": False}
+    assert missing_facts("products", known) == ("price", "datasheet")
+    assert completeness_bp("products", known) == 7777
+    assert completeness_bp("products", dict.fromkeys(HINTS["products"], True)) == 10_000
