@@ -1,6 +1,7 @@
 """The main job in a real browser: search, compare, pledge with the test card, close, see the charge and the invoice."""
 
 import re
+import time
 
 import pytest
 from demo_process import DemoProcess
@@ -15,6 +16,15 @@ def sign_in(page: Page, demo: DemoProcess, email: str) -> None:
     page.goto(f"{demo.url}/sign-in")
     page.locator("form", has=page.locator(f'input[value="{email}"]')).get_by_role("button").click()
     expect(page.get_by_role("button", name="로그아웃")).to_be_visible()
+
+
+def reload_until(page: Page, text: str, *, seconds_max: float = 20) -> None:
+    """Look again until a page that does not follow by itself says `text`: the deposit is captured after the round clears."""
+    ends = time.monotonic() + seconds_max
+    while not page.get_by_text(text).first.is_visible() and time.monotonic() < ends:
+        page.wait_for_timeout(500)
+        page.reload()
+    expect(page.get_by_text(text).first).to_be_visible()
 
 
 def fill_card(page: Page, number: str) -> None:
@@ -58,7 +68,7 @@ def test_a_factory_buys_together_with_the_test_card(
     # The factory's page follows by itself: the round is decided while it is open.
     expect(page.get_by_role("heading", name="내 배정")).to_be_visible(timeout=30_000)
     page.goto(f"{demo.url}/my/pledges")
-    expect(page.get_by_text("납부 완료").first).to_be_visible(timeout=15_000)
+    reload_until(page, "납부 완료")
     page.get_by_role("link", name=re.compile(r"SFA-\d{6}-\d+")).first.click()
     expect(page.get_by_role("heading", name="청구서")).to_be_visible()
     expect(page.locator("tfoot")).to_contain_text("154,462,000원")
