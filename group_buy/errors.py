@@ -75,6 +75,15 @@ class AlreadyPledged(GroupBuyError):
         self.pledge_id = pledge_id
 
 
+class PledgeMayOnlyHelp(GroupBuyError):
+    """So near to the deadline a pledge may be widened or added, but neither narrowed nor withdrawn."""
+
+    def __init__(self, pledge_id: UUID, code: str) -> None:
+        super().__init__(f"pledge {pledge_id} in round {code} may only be widened now")
+        self.pledge_id = pledge_id
+        self.code = code
+
+
 class VersionConflict(GroupBuyError):
     """Somebody changed the pledge meanwhile: `version` is the newest one."""
 

@@ -34,6 +34,7 @@ PROBLEMS: Final[dict[type[Exception], int]] = {
     group_buy_errors.RoundStateConflict: 409,
     group_buy_errors.IdReused: 409,
     group_buy_errors.AlreadyPledged: 409,
+    group_buy_errors.PledgeMayOnlyHelp: 409,
     group_buy_errors.VersionConflict: 409,
     group_buy_errors.ChargeStateConflict: 409,
     group_buy_errors.InvalidPledge: 400,

@@ -15,7 +15,8 @@ import structlog
 
 from catalog.events import seal_events
 from catalog.indexing import index_batch, mark_expired_dirty
-from group_buy.closing import begin_closing, clear_if_decided, due_rounds
+from group_buy.closing import begin_closing, due_rounds
+from group_buy.deciding import clear_if_decided
 from group_buy.gateway import PaymentGateway
 from group_buy.rounds import open_due_rounds
 from group_buy.settling import settle_one

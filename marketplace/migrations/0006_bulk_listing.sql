@@ -1,0 +1,2 @@
+-- Staged imports, remembered header choices, images.
+SELECT 1;

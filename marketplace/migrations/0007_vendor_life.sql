@@ -1,0 +1,2 @@
+-- Onboarding, change requests, questions and answers.
+SELECT 1;

@@ -1,0 +1,2 @@
+-- Alternatives, type-specific facts, standards, codes.
+SELECT 1;
