@@ -204,10 +204,11 @@ async def insert_transfers(
             INSERT INTO charges (id, round_id, pledge_id, allocation_id, buyer_id, purpose, method,
                                  amount_krw, entry_no)
             SELECT gen_random_uuid(), $1, pledge_id, allocation_id, buyer_id, $2, 'transfer', krw,
-                   1 + (SELECT coalesce(max(c.entry_no), 0) FROM charges c
-                        WHERE c.pledge_id = owed.pledge_id AND c.purpose = $2)
+                   1 + coalesce(earlier.entry_no, 0)
             FROM unnest($3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[])
                  AS owed (pledge_id, allocation_id, buyer_id, krw)
+            LEFT JOIN (SELECT pledge_id, max(entry_no) AS entry_no FROM charges
+                       WHERE round_id = $1 AND purpose = $2 GROUP BY pledge_id) earlier USING (pledge_id)
             RETURNING id
         )
         INSERT INTO charge_events (charge_id, attempt, state) SELECT id, 1, 'due' FROM due

@@ -109,6 +109,21 @@ INVARIANTS: Final[dict[str, str]] = {
         LEFT JOIN rounds r ON r.id = p.round_id LEFT JOIN organizations o ON o.id = p.buyer_id
         WHERE r.id IS NULL OR o.id IS NULL
     """,
+    "every row of money belongs to a pledge of the same round and buyer, and to its parent": """
+        SELECT a.id::text FROM allocations a LEFT JOIN pledges p ON p.id = a.pledge_id
+        WHERE (p.round_id, p.buyer_id) IS DISTINCT FROM (a.round_id, a.buyer_id)
+        UNION ALL
+        SELECT c.id::text FROM charges c LEFT JOIN pledges p ON p.id = c.pledge_id
+        WHERE (p.round_id, p.buyer_id) IS DISTINCT FROM (c.round_id, c.buyer_id)
+        UNION ALL
+        SELECT i.id::text FROM invoices i JOIN allocations a ON a.id = i.allocation_id JOIN rounds r ON r.id = a.round_id
+        WHERE (a.buyer_id, r.vendor_id) <> (i.buyer_id, i.vendor_id)
+        UNION ALL
+        SELECT l.allocation_id::text FROM allocation_lines l
+        WHERE NOT EXISTS (SELECT FROM allocations a WHERE a.id = l.allocation_id)
+        UNION ALL
+        SELECT e.charge_id::text FROM charge_events e WHERE NOT EXISTS (SELECT FROM charges c WHERE c.id = e.charge_id)
+    """,
     "every pledge has lines or was withdrawn": """
         SELECT v.pledge_id::text FROM pledge_versions v
         WHERE (v.state = 'placed') <> EXISTS (

@@ -8,8 +8,8 @@ from group_buy.core.charge import CARD_HOLD_KRW_MIN
 from group_buy.core.pledge import deposit_ceiling_krw
 from group_buy.core.round import PLEDGING_STATES, Round
 from group_buy.errors import RoundNotFound, RoundStateConflict
-from group_buy.pledging import PLEDGE_ROW, ROUND_LOCK, read_pledge
-from group_buy.rounds import ROUND_COLUMNS, move_round, notify_buyers, read_round
+from group_buy.pledging import PLEDGE_ROW, read_pledge
+from group_buy.rounds import ROUND_COLUMNS, ROUND_LOCK, move_round, notify_buyers, read_round
 
 
 async def due_rounds(conn: asyncpg.Connection, *, limit: int = 20) -> list[str]:
@@ -100,9 +100,11 @@ async def _owe_holds(conn: asyncpg.Connection, buying_round: Round) -> None:
         WITH due AS (
             INSERT INTO charges (id, round_id, pledge_id, buyer_id, purpose, method, payment_method_id, amount_krw, entry_no)
             SELECT gen_random_uuid(), $1, pledge_id, buyer_id, 'deposit', 'card', payment_method_id, krw,
-                   1 + (SELECT count(*) FROM charges c WHERE c.pledge_id = hold.pledge_id AND c.purpose = 'deposit')
+                   1 + coalesce(earlier.entry_no, 0)
             FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[])
                  AS hold (pledge_id, buyer_id, payment_method_id, krw)
+            LEFT JOIN (SELECT pledge_id, max(entry_no) AS entry_no FROM charges
+                       WHERE round_id = $1 AND purpose = 'deposit' GROUP BY pledge_id) earlier USING (pledge_id)
             RETURNING id
         )
         INSERT INTO charge_events (charge_id, attempt, state) SELECT id, 1, 'due' FROM due

@@ -15,6 +15,13 @@ class RoundNotFound(GroupBuyError):
         self.code = code
 
 
+class InvitationNotFound(GroupBuyError):
+    """An invitation link that is unknown, revoked or over."""
+
+    def __init__(self) -> None:
+        super().__init__("this invitation is not, or no longer, valid")
+
+
 class PledgeNotFound(GroupBuyError):
     """No pledge of this id exists for the one who asks."""
 

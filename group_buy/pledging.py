@@ -1,6 +1,5 @@
 """Place, change and withdraw pledges. Joining only inserts, so thousands may join a round at once."""
 
-from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -31,10 +30,7 @@ from group_buy.errors import (
     RoundNotOpen,
     VersionConflict,
 )
-from group_buy.rounds import get_round
-
-ROUND_LOCK = 7304
-"""Class of the per-round advisory lock: pledging holds it shared, closing exclusively."""
+from group_buy.rounds import ROUND_LOCK, get_round
 
 TAKES_PLEDGES = "state = ANY ($2) AND clock_timestamp() < closes_at"
 MUST_HELP = "(state = 'fill_up' OR clock_timestamp() >= closes_at - withdrawal_lock)"
@@ -67,8 +63,8 @@ async def place_pledge(
     if funding == "card":
         require_card_possible(await get_round(conn, round_code, viewer=buyer), lines)
     digest = request_sha256(funding=funding, lines=lines)
-    placed = await conn.fetchval(
-        "SELECT place_pledge($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    placed = await conn.fetchrow(
+        "SELECT * FROM place_pledge($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         round_code,
         pledge_id,
         buyer.organization_id,
@@ -89,11 +85,16 @@ async def place_pledge(
         round_id=placed["round_id"],
         buyer_id=buyer.organization_id,
         funding=funding,
-        placed_at=msgspec.convert(placed["placed_at"], datetime),
+        placed_at=placed["placed_at"],
         outcome=None,
         version=1,
         state="placed",
-        lines=msgspec.convert(placed["lines"], tuple[Line, ...]),
+        lines=tuple(
+            Line(line_no, line.quantity_min, line.quantity_max, limit, 0, sequence)
+            for line_no, (line, limit, sequence) in enumerate(
+                zip(lines, placed["limits_kept"], placed["sequences"], strict=True), start=1
+            )
+        ),
     )
 
 

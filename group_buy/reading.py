@@ -37,7 +37,7 @@ PLEDGE_VIEW = f"""
                 'supply_krw', a.supply_krw, 'vat_krw', a.vat_krw, 'total_krw', a.total_krw,
                 'deposit_krw', i.deposit_krw, 'balance_krw', i.balance_krw, 'invoice_number', i.number)
             FROM current_allocations a JOIN invoices i ON i.allocation_id = a.id
-            WHERE a.pledge_id = pledge.id) AS allocation
+            WHERE a.pledge_id = pledge.id) AS allocation, pledge.version
     FROM (SELECT p.*, v.version, v.state FROM pledges p
           JOIN LATERAL (SELECT version, state FROM pledge_versions
                         WHERE pledge_id = p.id ORDER BY version DESC LIMIT 1) v ON true) pledge
@@ -83,6 +83,7 @@ class PledgeView(msgspec.Struct, frozen=True):
     card_state: str
     lines: list[dict[str, Any]]
     allocation: PledgeAllocation | None
+    version: int
 
     @property
     def quantity_min(self) -> int:

@@ -32,6 +32,12 @@ ROUND_COLUMNS = """
 
 DEFAULT_POLICIES = RoundPolicies()
 
+SAFE_BP = 1_000
+"""So much above a tier's minimum its price counts as safe: 1 to 5 % of payments fail, sometimes more."""
+
+ROUND_LOCK = 7304
+"""Class of the per-round advisory lock: pledging holds it shared, closing exclusively."""
+
 ROUND_COLUMN_COUNT = len(Round.__struct_fields__)
 
 VISIBLE = """
@@ -61,6 +67,7 @@ class Progress(msgspec.Struct, frozen=True):
 
     `unit_price_krw` is None while the first tier is out of reach; `next_tier` None at the cheapest one.
     `units_to_next` counts the units missing to `next_tier` among lines that would accept its price.
+    `is_safe`: the price would stand if a tenth of its minimum did not pay (SAFE_BP above it is wanted).
     """
 
     buyers: int
@@ -69,6 +76,7 @@ class Progress(msgspec.Struct, frozen=True):
     units_served: int
     next_tier: PriceTier | None
     units_to_next: int
+    is_safe: bool = False
 
 
 def read_round(row: asyncpg.Record) -> Round:
@@ -203,6 +211,12 @@ async def get_round(conn: asyncpg.Connection, code: str, *, viewer: Viewer) -> R
     return read_round(row)
 
 
+async def get_round_code(conn: asyncpg.Connection, round_id: int) -> str:
+    """Read the code of a round that exists."""
+    code: str = await conn.fetchval("SELECT code FROM rounds WHERE id = $1", round_id)
+    return code
+
+
 async def list_rounds(
     conn: asyncpg.Connection,
     *,
@@ -272,7 +286,17 @@ async def read_progress(conn: asyncpg.Connection, buying_round: Round) -> Progre
         units_served=outcome.quantity if isinstance(outcome, Clearing) else 0,
         next_tier=next_tier,
         units_to_next=missing,
+        is_safe=isinstance(outcome, Clearing) and _is_safe(buying_round.tiers[tier_index], lines),
     )
+
+
+def _is_safe(tier: PriceTier, lines: list[PledgeLine]) -> bool:
+    accepting = sum(
+        line.quantity_max
+        for line in lines
+        if line.limit_unit_price_krw is None or line.limit_unit_price_krw >= tier.unit_price_krw
+    )
+    return accepting * 10_000 >= tier.quantity_min * (10_000 + SAFE_BP)
 
 
 async def move_round(
@@ -313,6 +337,32 @@ async def open_due_rounds(conn: asyncpg.Connection, *, limit: int = 100) -> int:
     for row in rows:
         await record_event(conn, kind="round.open", subject="round", subject_id=row["code"], actor=SYSTEM)
     return len(rows)
+
+
+async def begin_due_fill_ups(conn: asyncpg.Connection, *, limit: int = 100) -> int:
+    """Move open rounds into their fill-up phase when its time has come; return how many.
+
+    Under the exclusive lock, so that a pledge is judged by the phase it was written in.
+    """
+    rows = await conn.fetch(
+        """
+        SELECT id, code FROM rounds
+        WHERE state = 'open' AND fills_up_at <= clock_timestamp() AND clock_timestamp() < closes_at
+        ORDER BY id LIMIT $1
+        """,
+        limit,
+    )
+    moved = 0
+    for row in rows:
+        await conn.execute("SELECT pg_advisory_xact_lock($1, $2)", ROUND_LOCK, row["id"])
+        if await conn.fetchval(
+            "UPDATE rounds SET state = 'fill_up' WHERE id = $1 AND state = 'open' RETURNING id", row["id"]
+        ):
+            moved += 1
+            await record_event(
+                conn, kind="round.fill_up", subject="round", subject_id=row["code"], actor=SYSTEM
+            )
+    return moved
 
 
 async def notify_buyers(conn: asyncpg.Connection, buying_round: Round, *, kind: str) -> None:

@@ -10,8 +10,8 @@ from catalog.events import Actor, record_event
 from group_buy.core.pledge import LineInput, require_valid_lines
 from group_buy.core.round import Round
 from group_buy.errors import InvalidPledge, RoundNotOpen
-from group_buy.pledging import ROUND_LOCK, get_pledge
-from group_buy.rounds import get_round
+from group_buy.pledging import get_pledge
+from group_buy.rounds import ROUND_LOCK, get_round
 
 SUBSTITUTES_MAX = 5
 

@@ -13,7 +13,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from group_buy.core.clearing import Clearing, LineId, PledgeLine, RoundTerms, Shortfall
+from catalog.core.offer import PriceTier
+from group_buy.core.clearing import AllocationRule, Clearing, LineId, PledgeLine, RoundTerms, Shortfall
 from group_buy.core.explanation import LineRow, TierRow, TierStatus, explain
 
 GROUP_MIN: Final = 5
@@ -55,6 +56,25 @@ def canonical_input(terms: RoundTerms, lines: Sequence[PledgeLine]) -> bytes:
         "pledges": sorted(lines, key=lambda line: line.id),
     }
     return msgspec.json.encode(document)
+
+
+class _Offer(Struct, frozen=True):
+    capacity: int
+    pack_size: int
+    tiers: tuple[PriceTier, ...]
+
+
+class _Input(Struct, frozen=True):
+    offer: _Offer
+    allocation_rule: AllocationRule
+    pledges: tuple[PledgeLine, ...]
+
+
+def read_input(text: bytes) -> tuple[RoundTerms, tuple[PledgeLine, ...]]:
+    """The terms and lines of a canonical input."""
+    found = msgspec.json.decode(text, type=_Input)
+    offer = found.offer
+    return RoundTerms(offer.capacity, offer.pack_size, offer.tiers, found.allocation_rule), found.pledges
 
 
 def input_sha256(text: bytes) -> str:

@@ -45,55 +45,52 @@ ALTER TABLE pledges
 COMMENT ON COLUMN pledges.carried_to_id IS 'The pledge of a later round that took this one''s place, with its money';
 
 -- One round trip for joining: the lock first, then the state in a snapshot taken under the lock.
--- Null = nothing was written; the caller finds out why.
+-- No row = nothing was written; the caller finds out why.
 CREATE FUNCTION place_pledge(
     round_code text, new_id uuid, buyer bigint, person bigint, new_funding text, digest bytea,
     minima bigint[], maxima bigint[], limits bigint[], event_data jsonb
-) RETURNS jsonb LANGUAGE plpgsql AS $$
+) RETURNS TABLE (round_id bigint, placed_at timestamptz, sequences bigint[], limits_kept bigint[]) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
 DECLARE
-    target rounds;
-    queued jsonb;
-    dearest bigint;
-    placed timestamptz;
+    target_id bigint;
 BEGIN
-    SELECT * INTO target FROM rounds WHERE code = round_code;
-    IF NOT FOUND OR target.audience = 'invited' AND NOT EXISTS (
-        SELECT FROM offer_invitations i WHERE i.offer_id = target.offer_id AND i.organization_id = buyer
-        UNION ALL SELECT FROM round_guests g WHERE g.round_id = target.id AND g.organization_id = buyer)
-    THEN
-        RETURN NULL;
+    SELECT r.id INTO target_id FROM rounds r
+    WHERE r.code = round_code AND (r.audience <> 'invited'
+        OR EXISTS (SELECT FROM offer_invitations i WHERE i.offer_id = r.offer_id AND i.organization_id = buyer)
+        OR EXISTS (SELECT FROM round_guests g WHERE g.round_id = r.id AND g.organization_id = buyer));
+    IF target_id IS NULL OR pg_advisory_xact_lock_shared(7304, target_id::integer) IS NULL THEN
+        RETURN;
     END IF;
-    PERFORM pg_advisory_xact_lock_shared(7304, target.id::integer);
-    SELECT * INTO target FROM rounds WHERE id = target.id;
-    IF target.state NOT IN ('open', 'fill_up') OR clock_timestamp() >= target.closes_at
-       OR cardinality(maxima) NOT BETWEEN 1 AND 8
-       OR (SELECT sum(units) FROM unnest(maxima) units) > target.capacity
-       OR EXISTS (SELECT FROM unnest(minima, maxima, limits) AS l (low, high, most_krw)
-                  WHERE low < 1 OR low > high OR high > target.capacity OR most_krw > 1000000000000000
-                     OR most_krw < (target.tiers->-1->>'unit_price_krw')::bigint)
-    THEN
-        RETURN NULL;
-    END IF;
-    INSERT INTO pledges (id, round_id, buyer_id, person_id, funding)
-    VALUES (new_id, target.id, buyer, person, new_funding)
-    ON CONFLICT DO NOTHING RETURNING placed_at INTO placed;
-    IF placed IS NULL THEN
-        RETURN NULL;
-    END IF;
-    INSERT INTO pledge_versions (pledge_id, version, state, person_id, request_sha256)
-    VALUES (new_id, 1, 'placed', person, digest);
-    -- A limit at or above the first tier's price promises the same as none: see cap_limits.
-    dearest := (target.tiers->0->>'unit_price_krw')::bigint;
-    WITH line AS (
+    RETURN QUERY
+    WITH target AS (
+        SELECT r.id, (r.tiers->0->>'unit_price_krw')::bigint AS dearest_krw
+        FROM rounds r
+        WHERE r.id = target_id AND r.state IN ('open', 'fill_up') AND clock_timestamp() < r.closes_at
+          AND (SELECT count(*) BETWEEN 1 AND 8 AND sum(high) <= r.capacity
+                      AND bool_and(low BETWEEN 1 AND high AND (most_krw IS NULL OR most_krw BETWEEN
+                          (r.tiers->-1->>'unit_price_krw')::bigint AND 1000000000000000))
+               FROM unnest(minima, maxima, limits) AS l (low, high, most_krw))
+    ), pledge AS (
+        INSERT INTO pledges (id, round_id, buyer_id, person_id, funding)
+        SELECT new_id, target.id, buyer, person, new_funding FROM target
+        ON CONFLICT DO NOTHING RETURNING id, round_id, placed_at
+    ), version AS (
+        INSERT INTO pledge_versions (pledge_id, version, state, person_id, request_sha256)
+        SELECT pledge.id, 1, 'placed', person, digest FROM pledge
+    ), line AS (
+        -- A limit at or above the first tier's price promises the same as none: see cap_limits.
         INSERT INTO pledge_lines (pledge_id, version, line_no, quantity_min, quantity_max, limit_unit_price_krw)
-        SELECT new_id, 1, n, low, high, CASE WHEN most_krw < dearest THEN most_krw END
-        FROM unnest(minima, maxima, limits) WITH ORDINALITY AS l (low, high, most_krw, n) ORDER BY n
-        RETURNING line_no, quantity_min, quantity_max, limit_unit_price_krw, priority_class, sequence
+        SELECT pledge.id, 1, n, low, high, CASE WHEN most_krw < dearest_krw THEN most_krw END
+        FROM pledge, target, unnest(minima, maxima, limits) WITH ORDINALITY AS l (low, high, most_krw, n)
+        ORDER BY n
+        RETURNING line_no, sequence, limit_unit_price_krw
+    ), event AS (
+        INSERT INTO events (kind, subject, subject_id, person_id, organization_id, data)
+        SELECT 'pledge.placed', 'pledge', pledge.id::text, person, buyer, event_data FROM pledge
     )
-    SELECT jsonb_agg(to_jsonb(line)) INTO queued FROM line;
-    INSERT INTO events (kind, subject, subject_id, person_id, organization_id, data)
-    VALUES ('pledge.placed', 'pledge', new_id::text, person, buyer, event_data);
-    RETURN jsonb_build_object('round_id', target.id, 'placed_at', placed, 'lines', queued);
+    SELECT pledge.round_id, pledge.placed_at, l.sequences, l.limits_kept
+    FROM pledge, (SELECT array_agg(sequence ORDER BY line_no) AS sequences,
+                         array_agg(limit_unit_price_krw ORDER BY line_no) AS limits_kept FROM line) l;
 END $$;
 
 -- A factory that came by an invitation link knows of the round and may join it.
@@ -179,6 +176,14 @@ CREATE VIEW current_allocations AS
     FROM allocations a
     LEFT JOIN LATERAL (SELECT * FROM allocation_changes
                        WHERE allocation_id = a.id ORDER BY change_no DESC LIMIT 1) c ON true;
+
+-- A round of tens of thousands is decided in one transaction, and most of its time went into looking up parents
+-- that the same transaction has in its hands. What these looked for is an invariant of `marketplace check` instead.
+ALTER TABLE allocations DROP CONSTRAINT allocations_round_id_fkey, DROP CONSTRAINT allocations_buyer_id_fkey;
+ALTER TABLE allocation_lines DROP CONSTRAINT allocation_lines_allocation_id_fkey;
+ALTER TABLE charges DROP CONSTRAINT charges_round_id_fkey, DROP CONSTRAINT charges_buyer_id_fkey;
+ALTER TABLE charge_events DROP CONSTRAINT charge_events_charge_id_fkey;
+ALTER TABLE invoices DROP CONSTRAINT invoices_buyer_id_fkey, DROP CONSTRAINT invoices_vendor_id_fkey;
 
 -- A second hold after an extension, a corrected balance, a second refund: entries beside the first, never over it.
 ALTER TABLE charges

@@ -4,10 +4,12 @@ from typing import Any, Final
 
 from marketplace.web.pages.compare import COMPARE_PAGES
 from marketplace.web.pages.coordinator import COORDINATOR_PAGES
+from marketplace.web.pages.coordinator_tools import COORDINATOR_TOOLS
 from marketplace.web.pages.home import HOME_PAGES
 from marketplace.web.pages.my import MY_PAGES
 from marketplace.web.pages.packages import PACKAGE_PAGES
 from marketplace.web.pages.products import PRODUCT_PAGES
+from marketplace.web.pages.round_live import ROUND_LIVE_PAGES
 from marketplace.web.pages.rounds import ROUND_PAGES
 from marketplace.web.pages.search import SEARCH_PAGES
 from marketplace.web.pages.service_centers import SERVICE_CENTER_PAGES
@@ -24,10 +26,12 @@ PAGE_HANDLERS: Final[list[Any]] = [
     *COMPARE_PAGES,
     *SERVICE_CENTER_PAGES,
     *ROUND_PAGES,
+    *ROUND_LIVE_PAGES,
     *MY_PAGES,
     *VENDOR_IMPORT_PAGES,
     *VENDOR_OFFER_PAGES,
     *COORDINATOR_PAGES,
+    *COORDINATOR_TOOLS,
     sign_in_page,
     sign_in_submit,
     sign_in_demo,
