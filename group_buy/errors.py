@@ -82,6 +82,15 @@ class AlreadyPledged(GroupBuyError):
         self.pledge_id = pledge_id
 
 
+class ConsentNotFound(GroupBuyError):
+    """Nobody asked this buyer about this price, or the time to answer is over."""
+
+    def __init__(self, pledge_id: UUID, unit_price_krw: int) -> None:
+        super().__init__(f"no open question about {unit_price_krw} won for pledge {pledge_id}")
+        self.pledge_id = pledge_id
+        self.unit_price_krw = unit_price_krw
+
+
 class PledgeMayOnlyHelp(GroupBuyError):
     """So near to the deadline a pledge may be widened or added, but neither narrowed nor withdrawn."""
 

@@ -28,6 +28,7 @@ PROBLEMS: Final[dict[type[Exception], int]] = {
     search_errors.SearchUnavailable: 503,
     group_buy_errors.RoundNotFound: 404,
     group_buy_errors.InvitationNotFound: 404,
+    group_buy_errors.ConsentNotFound: 404,
     group_buy_errors.PledgeNotFound: 404,
     group_buy_errors.ChargeNotFound: 404,
     group_buy_errors.InvoiceNotFound: 404,

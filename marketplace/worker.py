@@ -18,6 +18,7 @@ from catalog.indexing import index_batch, mark_expired_dirty
 from group_buy.closing import begin_closing, due_rounds
 from group_buy.deciding import clear_if_decided
 from group_buy.gateway import PaymentGateway
+from group_buy.lapsing import end_silence
 from group_buy.rounds import begin_due_fill_ups, open_due_rounds
 from group_buy.settling import settle_one
 from group_buy.transactions import transaction
@@ -62,6 +63,8 @@ async def advance_rounds(pool: asyncpg.Pool) -> int:
     """Open, close and clear every round whose time has come; return how many moved. Each in its own transaction."""
     async with transaction(pool) as conn:
         moved = await open_due_rounds(conn) + await begin_due_fill_ups(conn)
+    async with transaction(pool) as conn:
+        moved += await end_silence(conn)
     async with transaction(pool) as conn:
         codes = await due_rounds(conn)
     for code in codes:

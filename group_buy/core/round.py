@@ -32,7 +32,7 @@ ROUND_TRANSITIONS: Final[dict[RoundState, frozenset[RoundState]]] = {
     "open": frozenset({"fill_up", "closing", "canceled"}),
     "fill_up": frozenset({"closing", "canceled"}),
     "closing": frozenset({"cleared", "shortfall"}),
-    "cleared": frozenset({"ordered"}),
+    "cleared": frozenset({"ordered", "released"}),
     "ordered": frozenset({"delivered"}),
     "delivered": frozenset({"settled"}),
     "shortfall": frozenset({"open", "carried_over", "released"}),

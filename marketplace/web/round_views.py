@@ -155,7 +155,9 @@ def shown_event(line: AuditLine) -> dict[str, Any]:
     """One line of a timeline: what happened and the figures that belong to it."""
     data = line.data
     notes = [
-        f"{data['unit_price_krw']:,}원 × {data['quantity']:,}" if "unit_price_krw" in data else "",
+        f"{data['unit_price_krw']:,}원 × {data['quantity']:,}"
+        if "unit_price_krw" in data and "quantity" in data
+        else "",
         f"{data['amount_krw']:,}원" if "amount_krw" in data else "",
         f"{data['received_krw']:,}원" if data.get("received_krw") else "",
         str(data.get("reason", "")),
