@@ -135,7 +135,7 @@ async def round_proof(request: AnyRequest, code: FromPath[str], conn: Conn, user
 
 
 @get(
-    "/rounds/{code:str}/decisions/{clearing_no:int}.json",
+    "/rounds/{code:str}/decisions/{clearing_no:int}",
     opt={"audience": "member"},
     include_in_schema=False,
 )
