@@ -1,5 +1,9 @@
-"""Write down what a cleared pledge got and owes: allocation, deposit, invoice, balance, refund."""
+"""Write down what cleared pledges got and owe: allocation, deposit, invoice, balance, refund.
 
+One statement a table for all pledges of a round: a round of tens of thousands is written in a second or two.
+"""
+
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID, uuid4
@@ -31,141 +35,230 @@ class AllocatedPledge(msgspec.Struct, frozen=True):
         return sum(self.lines.values())
 
 
-async def write_allocation(
-    conn: asyncpg.Connection, buying_round: Round, pledge: AllocatedPledge, *, unit_price_krw: int
-) -> None:
-    """Write what a pledge got and how it is paid: deposit + balance = total, to the won."""
+class _Bill(msgspec.Struct, frozen=True):
+    """One allocation to the won: deposit + balance = total = supply + VAT."""
+
+    allocation_id: UUID
+    pledge: AllocatedPledge
+    quantity: int
+    supply_krw: int
+    total_krw: int
+    deposit_krw: int
+
+
+def _bill(buying_round: Round, pledge: AllocatedPledge, unit_price_krw: int) -> _Bill:
     supply_krw = pledge.quantity * unit_price_krw
     total_krw = supply_krw + vat_krw(supply_krw)
-    allocation_id = uuid4()
+    if pledge.hold_charge_id is not None:
+        # The rest of the hold goes back with the capture; below a card's minimum the hold is released instead.
+        owed_krw = deposit_krw(deposit_bp=buying_round.deposit_bp, supply_krw=supply_krw)
+        paid_krw = owed_krw if owed_krw >= CARD_HOLD_KRW_MIN else 0
+    else:
+        paid_krw = min(pledge.received_krw, total_krw)
+    return _Bill(uuid4(), pledge, pledge.quantity, supply_krw, total_krw, paid_krw)
+
+
+async def write_allocations(
+    conn: asyncpg.Connection, buying_round: Round, pledges: Sequence[AllocatedPledge], *, unit_price_krw: int
+) -> None:
+    """Write what each pledge (of at least one unit) got and how it is paid."""
+    bills = [_bill(buying_round, pledge, unit_price_krw) for pledge in pledges]
+    await _insert_allocations(conn, buying_round, bills, unit_price_krw=unit_price_krw)
+    await _finish_holds(conn, [bill for bill in bills if bill.pledge.hold_charge_id is not None])
+    received = [bill for bill in bills if bill.pledge.hold_charge_id is None and bill.deposit_krw]
+    await _book_received_deposits(conn, buying_round, received)
+    await _issue_invoices(conn, buying_round, bills)
+
+
+async def _insert_allocations(
+    conn: asyncpg.Connection, buying_round: Round, bills: Sequence[_Bill], *, unit_price_krw: int
+) -> None:
     await conn.execute(
         """
         INSERT INTO allocations (id, round_id, pledge_id, buyer_id, quantity, unit_price_krw,
                                  supply_krw, vat_krw, total_krw)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        SELECT id, $1, pledge_id, buyer_id, quantity, $2, supply_krw, total_krw - supply_krw, total_krw
+        FROM unnest($3::uuid[], $4::uuid[], $5::bigint[], $6::int[], $7::bigint[], $8::bigint[])
+             AS bill (id, pledge_id, buyer_id, quantity, supply_krw, total_krw)
         """,
-        allocation_id,
         buying_round.id,
-        pledge.pledge_id,
-        pledge.buyer_id,
-        pledge.quantity,
         unit_price_krw,
-        supply_krw,
-        total_krw - supply_krw,
-        total_krw,
+        [bill.allocation_id for bill in bills],
+        [bill.pledge.pledge_id for bill in bills],
+        [bill.pledge.buyer_id for bill in bills],
+        [bill.quantity for bill in bills],
+        [bill.supply_krw for bill in bills],
+        [bill.total_krw for bill in bills],
     )
-    await conn.executemany(
-        "INSERT INTO allocation_lines (allocation_id, line_no, quantity) VALUES ($1, $2, $3)",
-        [(allocation_id, line_no, quantity) for line_no, quantity in sorted(pledge.lines.items())],
-    )
-    owed_krw = deposit_krw(deposit_bp=buying_round.deposit_bp, supply_krw=supply_krw)
-    if pledge.hold_charge_id is not None:
-        # The rest of the hold goes back with the capture; below a card's minimum the hold is released instead.
-        taken_krw = owed_krw if owed_krw >= CARD_HOLD_KRW_MIN else 0
-        await conn.execute(
-            "UPDATE charges SET allocation_id = $2, capture_krw = $3, next_attempt_at = clock_timestamp() WHERE id = $1",
-            pledge.hold_charge_id,
-            allocation_id if taken_krw else None,
-            taken_krw,
-        )
-        deposit_paid_krw = taken_krw
-    elif pledge.received_krw:
-        deposit_paid_krw = min(pledge.received_krw, total_krw)
-        await _book_received_deposit(conn, buying_round, pledge, allocation_id, amount_krw=deposit_paid_krw)
-    else:
-        deposit_paid_krw = 0
-    await _issue_invoice(conn, buying_round, pledge, allocation_id, deposit_paid_krw=deposit_paid_krw)
-
-
-async def _book_received_deposit(
-    conn: asyncpg.Connection,
-    buying_round: Round,
-    pledge: AllocatedPledge,
-    allocation_id: UUID,
-    *,
-    amount_krw: int,
-) -> None:
-    charge_id = uuid4()
+    lines = [
+        (bill.allocation_id, line_no, quantity)
+        for bill in bills
+        for line_no, quantity in sorted(bill.pledge.lines.items())
+    ]
     await conn.execute(
         """
-        INSERT INTO charges (id, round_id, pledge_id, allocation_id, buyer_id, purpose, method,
-                             amount_krw, capture_krw, state)
-        VALUES ($1, $2, $3, $4, $5, 'deposit', 'transfer', $6, $6, 'captured')
+        INSERT INTO allocation_lines (allocation_id, line_no, quantity)
+        SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::int[])
         """,
-        charge_id,
+        [line[0] for line in lines],
+        [line[1] for line in lines],
+        [line[2] for line in lines],
+    )
+
+
+async def _finish_holds(conn: asyncpg.Connection, bills: Sequence[_Bill]) -> None:
+    await conn.execute(
+        """
+        UPDATE charges c
+        SET allocation_id = CASE WHEN taken_krw > 0 THEN bill.allocation_id END, capture_krw = taken_krw,
+            next_attempt_at = clock_timestamp()
+        FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS bill (charge_id, allocation_id, taken_krw)
+        WHERE c.id = bill.charge_id
+        """,
+        [bill.pledge.hold_charge_id for bill in bills],
+        [bill.allocation_id for bill in bills],
+        [bill.deposit_krw for bill in bills],
+    )
+
+
+async def _book_received_deposits(
+    conn: asyncpg.Connection, buying_round: Round, bills: Sequence[_Bill]
+) -> None:
+    await conn.execute(
+        """
+        WITH booked AS (
+            INSERT INTO charges (id, round_id, pledge_id, allocation_id, buyer_id, purpose, method,
+                                 amount_krw, capture_krw, state)
+            SELECT gen_random_uuid(), $1, pledge_id, allocation_id, buyer_id, 'deposit', 'transfer', krw, krw, 'captured'
+            FROM unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[]) AS bill (pledge_id, allocation_id, buyer_id, krw)
+            RETURNING id
+        )
+        INSERT INTO charge_events (charge_id, attempt, state)
+        SELECT id, 1, state FROM booked, unnest(ARRAY['due', 'processing', 'authorized', 'captured']) state
+        """,
         buying_round.id,
-        pledge.pledge_id,
-        allocation_id,
-        pledge.buyer_id,
-        amount_krw,
-    )
-    await conn.executemany(
-        "INSERT INTO charge_events (charge_id, attempt, state) VALUES ($1, 1, $2)",
-        [(charge_id, state) for state in ("due", "processing", "authorized", "captured")],
+        [bill.pledge.pledge_id for bill in bills],
+        [bill.allocation_id for bill in bills],
+        [bill.pledge.buyer_id for bill in bills],
+        [bill.deposit_krw for bill in bills],
     )
 
 
-async def _issue_invoice(
+async def _issue_invoices(conn: asyncpg.Connection, buying_round: Round, bills: Sequence[_Bill]) -> None:
+    await conn.execute(
+        """
+        WITH issued AS (
+            INSERT INTO invoices (id, number, allocation_id, buyer_id, vendor_id, supply_krw, vat_krw, total_krw,
+                                  deposit_krw, balance_krw, due_on, reference)
+            SELECT gen_random_uuid(), 'SFA-' || to_char(clock_timestamp() AT TIME ZONE 'Asia/Seoul', 'YYYYMM') || '-' || n,
+                   bill.allocation_id, bill.buyer_id, $1, bill.supply_krw, bill.total_krw - bill.supply_krw,
+                   bill.total_krw, bill.deposit_krw, bill.total_krw - bill.deposit_krw,
+                   ((clock_timestamp() + $2) AT TIME ZONE 'Asia/Seoul')::date, 'SFA' || n
+            FROM (SELECT *, to_char(nextval('invoice_numbers'), 'FM000000') AS n
+                  FROM unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+                       AS bill (allocation_id, buyer_id, supply_krw, total_krw, deposit_krw)) bill
+            RETURNING number, buyer_id
+        )
+        INSERT INTO notifications (organization_id, kind, data)
+        SELECT buyer_id, 'invoice.issued', jsonb_build_object('number', number, 'round', $8::text) FROM issued
+        """,
+        buying_round.vendor_id,
+        INVOICE_DUE_TIME,
+        [bill.allocation_id for bill in bills],
+        [bill.pledge.buyer_id for bill in bills],
+        [bill.supply_krw for bill in bills],
+        [bill.total_krw for bill in bills],
+        [bill.deposit_krw for bill in bills],
+        buying_round.code,
+    )
+    owing = [bill for bill in bills if bill.total_krw > bill.deposit_krw]
+    await insert_transfers(
+        conn,
+        buying_round,
+        purpose="balance",
+        owed=[
+            (
+                bill.pledge.pledge_id,
+                bill.allocation_id,
+                bill.pledge.buyer_id,
+                bill.total_krw - bill.deposit_krw,
+            )
+            for bill in owing
+        ],
+    )
+
+
+async def insert_transfers(
     conn: asyncpg.Connection,
     buying_round: Round,
-    pledge: AllocatedPledge,
-    allocation_id: UUID,
     *,
-    deposit_paid_krw: int,
+    purpose: str,
+    owed: Sequence[tuple[UUID, UUID | None, int, int]],
 ) -> None:
-    row = await conn.fetchrow(
-        """
-        INSERT INTO invoices (id, number, allocation_id, buyer_id, vendor_id, supply_krw, vat_krw, total_krw,
-                              deposit_krw, balance_krw, due_on, reference)
-        SELECT $1, 'SFA-' || to_char(clock_timestamp() AT TIME ZONE 'Asia/Seoul', 'YYYYMM') || '-' || n,
-               a.id, a.buyer_id, $3, a.supply_krw, a.vat_krw, a.total_krw, $4, a.total_krw - $4,
-               ((clock_timestamp() + $5) AT TIME ZONE 'Asia/Seoul')::date, 'SFA' || n
-        FROM allocations a, to_char(nextval('invoice_numbers'), 'FM000000') n
-        WHERE a.id = $2
-        RETURNING number, balance_krw
-        """,
-        uuid4(),
-        allocation_id,
-        buying_round.vendor_id,
-        deposit_paid_krw,
-        INVOICE_DUE_TIME,
-    )
-    assert row is not None, "an allocation was just written for it"
-    if row["balance_krw"]:
-        charge_id = uuid4()
-        await conn.execute(
-            """
-            INSERT INTO charges (id, round_id, pledge_id, allocation_id, buyer_id, purpose, method, amount_krw)
-            VALUES ($1, $2, $3, $4, $5, 'balance', 'transfer', $6)
-            """,
-            charge_id,
-            buying_round.id,
-            pledge.pledge_id,
-            allocation_id,
-            pledge.buyer_id,
-            row["balance_krw"],
-        )
-        await conn.execute(
-            "INSERT INTO charge_events (charge_id, attempt, state) VALUES ($1, 1, 'due')", charge_id
-        )
+    """Write balances that are owed to the vendor, or refunds that are owed to buyers: due, by transfer.
+
+    `owed` holds pledge, allocation, buyer and won (>= 1). Each is an entry beside earlier ones of its purpose.
+    """
     await conn.execute(
-        "INSERT INTO notifications (organization_id, kind, data) VALUES ($1, 'invoice.issued', $2)",
-        pledge.buyer_id,
-        {"number": row["number"], "round": buying_round.code},
+        """
+        WITH due AS (
+            INSERT INTO charges (id, round_id, pledge_id, allocation_id, buyer_id, purpose, method,
+                                 amount_krw, entry_no)
+            SELECT gen_random_uuid(), $1, pledge_id, allocation_id, buyer_id, $2, 'transfer', krw,
+                   1 + coalesce(earlier.entry_no, 0)
+            FROM unnest($3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[])
+                 AS owed (pledge_id, allocation_id, buyer_id, krw)
+            LEFT JOIN (SELECT pledge_id, max(entry_no) AS entry_no FROM charges
+                       WHERE round_id = $1 AND purpose = $2 GROUP BY pledge_id) earlier USING (pledge_id)
+            RETURNING id
+        )
+        INSERT INTO charge_events (charge_id, attempt, state) SELECT id, 1, 'due' FROM due
+        """,
+        buying_round.id,
+        purpose,
+        [each[0] for each in owed],
+        [each[1] for each in owed],
+        [each[2] for each in owed],
+        [each[3] for each in owed],
     )
 
 
 async def settle_outcomes(conn: asyncpg.Connection, buying_round: Round) -> None:
-    """Give back what wins nothing: release unused holds, owe received deposits back, tell each pledge's outcome."""
+    """Give back what wins nothing: release unused holds, owe received deposits back, tell each pledge's outcome.
+
+    A pledge that was carried into a later round took its money along.
+    """
     await freeze_shares(conn, buying_round)
     await conn.execute(
         """
-        UPDATE pledges p SET outcome = CASE WHEN EXISTS (SELECT FROM allocations a WHERE a.pledge_id = p.id)
-                                            THEN 'allocated' ELSE 'released' END
-        WHERE p.round_id = $1
+        UPDATE pledges p
+        SET outcome = CASE WHEN p.carried_to_id IS NOT NULL THEN 'carried'
+                           WHEN a.id IS NULL THEN 'released' ELSE 'allocated' END
+        FROM pledges same LEFT JOIN allocations a ON a.pledge_id = same.id
+        WHERE p.round_id = $1 AND same.id = p.id AND same.round_id = $1
         """,
         buying_round.id,
     )
+    await release_holds(conn, buying_round)
+    rows = await conn.fetch(
+        """
+        SELECT p.id, p.buyer_id, received.krw - coalesce(taken.krw, 0) AS krw
+        FROM pledges p
+        JOIN (SELECT pledge_id, sum(received_krw)::bigint AS krw FROM pledge_fundings GROUP BY pledge_id) received
+             ON received.pledge_id = p.id
+        LEFT JOIN (SELECT pledge_id, sum(capture_krw)::bigint AS krw FROM charges
+                   WHERE round_id = $1 AND purpose = 'deposit' AND method = 'transfer' GROUP BY pledge_id) taken
+             ON taken.pledge_id = p.id
+        WHERE p.round_id = $1 AND p.outcome <> 'carried' AND received.krw > coalesce(taken.krw, 0)
+        """,
+        buying_round.id,
+    )
+    refunds = [(row["id"], None, row["buyer_id"], row["krw"]) for row in rows]
+    await insert_transfers(conn, buying_round, purpose="refund", owed=refunds)
+
+
+async def release_holds(conn: asyncpg.Connection, buying_round: Round) -> None:
+    """Let every hold go that no allocation uses; one whose outcome is unknown yet goes when it is known."""
     unasked = await conn.fetch(
         """
         UPDATE charges SET state = 'released', capture_krw = 0
@@ -183,21 +276,4 @@ async def settle_outcomes(conn: asyncpg.Connection, buying_round: Round) -> None
         WHERE round_id = $1 AND method = 'card' AND purpose = 'deposit' AND capture_krw IS NULL
         """,
         buying_round.id,
-    )
-    refunds = await conn.fetch(
-        """
-        INSERT INTO charges (id, round_id, pledge_id, buyer_id, purpose, method, amount_krw)
-        SELECT gen_random_uuid(), p.round_id, p.id, p.buyer_id, 'refund', 'transfer',
-               received.krw - coalesce(c.capture_krw, 0)
-        FROM pledges p
-        JOIN LATERAL (SELECT sum(received_krw) AS krw FROM pledge_fundings WHERE pledge_id = p.id) received ON true
-        LEFT JOIN charges c ON c.pledge_id = p.id AND c.purpose = 'deposit' AND c.method = 'transfer'
-        WHERE p.round_id = $1 AND received.krw > coalesce(c.capture_krw, 0)
-        RETURNING id
-        """,
-        buying_round.id,
-    )
-    await conn.executemany(
-        "INSERT INTO charge_events (charge_id, attempt, state) VALUES ($1, 1, 'due')",
-        [(row["id"],) for row in refunds],
     )

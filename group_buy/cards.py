@@ -10,7 +10,7 @@ from group_buy.core.pledge import Pledge, deposit_ceiling_krw
 from group_buy.core.round import Round
 from group_buy.errors import CardNotPossible, RoundNotOpen
 from group_buy.gateway import PaymentGateway, SavedMethod
-from group_buy.pledging import ROUND_LOCK
+from group_buy.rounds import ROUND_LOCK
 from group_buy.transactions import transaction
 
 

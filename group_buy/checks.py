@@ -9,20 +9,37 @@ INVARIANTS: Final[dict[str, str]] = {
     "every cleared round sells exactly what its allocations add up to": """
         SELECT r.code FROM rounds r
         WHERE r.unit_price_krw IS NOT NULL
-          AND r.quantity IS DISTINCT FROM (SELECT sum(quantity) FROM allocations a WHERE a.round_id = r.id)
+          AND r.quantity IS DISTINCT FROM (
+              SELECT sum(quantity) FROM current_allocations a WHERE a.round_id = r.id)
     """,
     "no round sells above its capacity or a part of a pack": """
-        SELECT code FROM rounds WHERE quantity > capacity OR quantity % pack_size <> 0
+        SELECT code FROM rounds r
+        WHERE state <> 'settled' AND NOT EXISTS (SELECT FROM deliveries d WHERE d.round_id = r.id)
+          AND NOT EXISTS (SELECT FROM price_consents c WHERE c.round_id = r.id AND c.answer IS NULL)
+          AND (quantity > capacity OR quantity % pack_size <> 0 AND NOT EXISTS (
+              SELECT FROM current_allocations a WHERE a.round_id = r.id AND a.reason IN ('lapsed', 'survey_exit')))
     """,
     "everybody in a round pays the same unit price, and it is one of its tiers": """
-        SELECT a.id::text FROM allocations a JOIN rounds r ON r.id = a.round_id
-        WHERE a.unit_price_krw <> r.unit_price_krw OR NOT EXISTS (
-            SELECT FROM jsonb_array_elements(r.tiers) t
-            WHERE (t->>'unit_price_krw')::bigint = r.unit_price_krw AND (t->>'quantity_min')::bigint <= r.quantity)
+        SELECT a.id::text FROM current_allocations a JOIN rounds r ON r.id = a.round_id
+        WHERE a.quantity > 0 AND (a.unit_price_krw <> r.unit_price_krw OR NOT EXISTS (
+            SELECT FROM jsonb_array_elements(r.tiers) t WHERE (t->>'unit_price_krw')::bigint = r.unit_price_krw))
+    """,
+    "a price is sold at its tier's minimum, unless the vendor, the pool or a policy allows less": """
+        SELECT r.code FROM rounds r, jsonb_array_elements(r.tiers) t
+        WHERE (t->>'unit_price_krw')::bigint = r.unit_price_krw AND (t->>'quantity_min')::bigint > r.quantity
+          AND coalesce(r.fallback_quantity_min, 1000000) > r.quantity
+          AND NOT EXISTS (SELECT FROM clearings c WHERE c.round_id = r.id AND c.kind <> 'clearing')
+          AND NOT EXISTS (SELECT FROM current_allocations a WHERE a.round_id = r.id AND a.change_no > 0)
     """,
     "allocation lines add up to their allocation": """
         SELECT a.id::text FROM allocations a
         WHERE a.quantity <> (SELECT coalesce(sum(l.quantity), 0) FROM allocation_lines l WHERE l.allocation_id = a.id)
+    """,
+    "an allocation's newest change is not above what its pledge asked for": """
+        SELECT a.id::text FROM current_allocations a
+        WHERE a.change_no > 0 AND a.quantity > (
+            SELECT sum(l.quantity_max) FROM pledge_lines l WHERE l.pledge_id = a.pledge_id AND l.version = (
+                SELECT max(version) FROM pledge_versions WHERE pledge_id = a.pledge_id))
     """,
     "nobody gets less than a line's minimum, more than its maximum, or above its price limit": """
         SELECT a.id::text FROM allocations a
@@ -36,11 +53,12 @@ INVARIANTS: Final[dict[str, str]] = {
         SELECT a.id::text FROM allocations a LEFT JOIN invoices i ON i.allocation_id = a.id
         WHERE i.id IS NULL OR (i.supply_krw, i.vat_krw, i.total_krw) <> (a.supply_krw, a.vat_krw, a.total_krw)
     """,
-    "deposit and balance charges add up to the invoice": """
-        SELECT i.number FROM invoices i
-        WHERE i.total_krw <> (
-            SELECT coalesce(sum(CASE WHEN c.purpose = 'deposit' THEN c.capture_krw ELSE c.amount_krw END), 0)
-            FROM charges c WHERE c.allocation_id = i.allocation_id AND c.purpose IN ('deposit', 'balance'))
+    "deposits and balances without refunds add up to what is owed now": """
+        SELECT i.number FROM invoices i JOIN current_allocations a ON a.id = i.allocation_id
+        WHERE a.total_krw + a.forfeited_krw <> (
+            SELECT coalesce(sum(CASE c.purpose WHEN 'deposit' THEN c.capture_krw WHEN 'balance' THEN c.amount_krw
+                                               ELSE -c.amount_krw END), 0)
+            FROM charges c WHERE c.allocation_id = i.allocation_id AND c.state <> 'released')
     """,
     "no card is captured above its hold, or without an allocation": """
         SELECT id::text FROM charges
@@ -61,9 +79,26 @@ INVARIANTS: Final[dict[str, str]] = {
     "what came in for a pledge is taken or owed back": """
         SELECT p.id::text FROM pledges p
         JOIN LATERAL (SELECT sum(received_krw) AS krw FROM pledge_fundings WHERE pledge_id = p.id) f ON true
-        WHERE p.outcome IS NOT NULL AND f.krw <> (
+        WHERE p.outcome IN ('allocated', 'released') AND f.krw <> (
             SELECT coalesce(sum(CASE WHEN purpose = 'deposit' THEN capture_krw ELSE amount_krw END), 0)
-            FROM charges c WHERE c.pledge_id = p.id AND c.method = 'transfer' AND c.purpose IN ('deposit', 'refund'))
+            FROM charges c WHERE c.pledge_id = p.id AND c.method = 'transfer'
+              AND (c.purpose = 'deposit' OR c.purpose = 'refund' AND c.allocation_id IS NULL))
+    """,
+    "every decision of a round has its proof": """
+        SELECT r.code FROM rounds r
+        WHERE r.decided_at IS NOT NULL AND NOT EXISTS (SELECT FROM clearings c WHERE c.round_id = r.id)
+        UNION ALL
+        SELECT r.code FROM clearings c JOIN rounds r ON r.id = c.round_id
+        WHERE c.input_sha256 <> encode(sha256(convert_to(c.input, 'UTF8')), 'hex')
+    """,
+    "a carried pledge lives on in one later round": """
+        SELECT p.id::text FROM pledges p LEFT JOIN pledges n ON n.id = p.carried_to_id
+        WHERE p.outcome = 'carried' AND (n.id IS NULL OR n.buyer_id <> p.buyer_id)
+    """,
+    "the pool pays out no more than was forfeited": """
+        SELECT r.code FROM rounds r
+        JOIN (SELECT round_id, sum(pool_krw) AS krw FROM clearings GROUP BY round_id) c ON c.round_id = r.id
+        WHERE c.krw > (SELECT coalesce(sum(a.forfeited_krw), 0) FROM current_allocations a WHERE a.round_id = r.id)
     """,
     "no pledge came after its round had closed": """
         SELECT p.id::text FROM pledges p JOIN rounds r ON r.id = p.round_id
@@ -73,6 +108,21 @@ INVARIANTS: Final[dict[str, str]] = {
         SELECT p.id::text FROM pledges p
         LEFT JOIN rounds r ON r.id = p.round_id LEFT JOIN organizations o ON o.id = p.buyer_id
         WHERE r.id IS NULL OR o.id IS NULL
+    """,
+    "every row of money belongs to a pledge of the same round and buyer, and to its parent": """
+        SELECT a.id::text FROM allocations a LEFT JOIN pledges p ON p.id = a.pledge_id
+        WHERE (p.round_id, p.buyer_id) IS DISTINCT FROM (a.round_id, a.buyer_id)
+        UNION ALL
+        SELECT c.id::text FROM charges c LEFT JOIN pledges p ON p.id = c.pledge_id
+        WHERE (p.round_id, p.buyer_id) IS DISTINCT FROM (c.round_id, c.buyer_id)
+        UNION ALL
+        SELECT i.id::text FROM invoices i JOIN allocations a ON a.id = i.allocation_id JOIN rounds r ON r.id = a.round_id
+        WHERE (a.buyer_id, r.vendor_id) <> (i.buyer_id, i.vendor_id)
+        UNION ALL
+        SELECT l.allocation_id::text FROM allocation_lines l
+        WHERE NOT EXISTS (SELECT FROM allocations a WHERE a.id = l.allocation_id)
+        UNION ALL
+        SELECT e.charge_id::text FROM charge_events e WHERE NOT EXISTS (SELECT FROM charges c WHERE c.id = e.charge_id)
     """,
     "every pledge has lines or was withdrawn": """
         SELECT v.pledge_id::text FROM pledge_versions v

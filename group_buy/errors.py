@@ -15,6 +15,13 @@ class RoundNotFound(GroupBuyError):
         self.code = code
 
 
+class InvitationNotFound(GroupBuyError):
+    """An invitation link that is unknown, revoked or over."""
+
+    def __init__(self) -> None:
+        super().__init__("this invitation is not, or no longer, valid")
+
+
 class PledgeNotFound(GroupBuyError):
     """No pledge of this id exists for the one who asks."""
 
@@ -73,6 +80,24 @@ class AlreadyPledged(GroupBuyError):
         super().__init__(f"there is a pledge in round {code} already: {pledge_id}")
         self.code = code
         self.pledge_id = pledge_id
+
+
+class ConsentNotFound(GroupBuyError):
+    """Nobody asked this buyer about this price, or the time to answer is over."""
+
+    def __init__(self, pledge_id: UUID, unit_price_krw: int) -> None:
+        super().__init__(f"no open question about {unit_price_krw} won for pledge {pledge_id}")
+        self.pledge_id = pledge_id
+        self.unit_price_krw = unit_price_krw
+
+
+class PledgeMayOnlyHelp(GroupBuyError):
+    """So near to the deadline a pledge may be widened or added, but neither narrowed nor withdrawn."""
+
+    def __init__(self, pledge_id: UUID, code: str) -> None:
+        super().__init__(f"pledge {pledge_id} in round {code} may only be widened now")
+        self.pledge_id = pledge_id
+        self.code = code
 
 
 class VersionConflict(GroupBuyError):

@@ -1,6 +1,6 @@
 """Place, change and withdraw pledges. Joining only inserts, so thousands may join a round at once."""
 
-from typing import Literal, NoReturn
+from typing import Literal
 from uuid import UUID
 
 import asyncpg
@@ -15,19 +15,25 @@ from group_buy.core.pledge import (
     Pledge,
     QueuedLine,
     cap_limits,
+    only_helps,
     queue_lines,
     request_sha256,
     require_card_possible,
     require_valid_lines,
 )
 from group_buy.core.round import PLEDGING_STATES, Round
-from group_buy.errors import AlreadyPledged, IdReused, PledgeNotFound, RoundNotOpen, VersionConflict
-from group_buy.rounds import get_round
-
-ROUND_LOCK = 7304
-"""Class of the per-round advisory lock: pledging holds it shared, closing exclusively."""
+from group_buy.errors import (
+    AlreadyPledged,
+    IdReused,
+    PledgeMayOnlyHelp,
+    PledgeNotFound,
+    RoundNotOpen,
+    VersionConflict,
+)
+from group_buy.rounds import ROUND_LOCK, get_round
 
 TAKES_PLEDGES = "state = ANY ($2) AND clock_timestamp() < closes_at"
+MUST_HELP = "(state = 'fill_up' OR clock_timestamp() >= closes_at - withdrawal_lock)"
 
 
 async def place_pledge(
@@ -42,8 +48,9 @@ async def place_pledge(
 ) -> Pledge:
     """Place a pledge under an id that the client made: the same request twice is one pledge.
 
-    The shared lock is taken before the deadline is read, and the deadline is read from the database's clock:
-    once `begin_closing` holds the exclusive lock, no pledge is still on its way in.
+    One round trip: the database function takes the shared lock, then reads the state and its own clock, then only
+    inserts. Once `begin_closing` holds the exclusive lock, no pledge is still on its way in. Where the function
+    wrote nothing, the reason is found here, by the rules of the core.
 
     Raises:
         RoundNotFound, InvalidPledge, CardNotPossible
@@ -53,46 +60,61 @@ async def place_pledge(
     """
     if buyer.organization_id is None:
         raise RoundNotOpen(round_code, "signed out")
-    buying_round = await get_round(conn, round_code, viewer=buyer)
-    digest = request_sha256(round_id=buying_round.id, funding=funding, lines=lines)
-    await _lock_shared(conn, buying_round.id)
-    if await _is_repetition(conn, pledge_id, buyer_id=buyer.organization_id, digest=digest):
-        return await get_pledge(conn, pledge_id, buyer_id=buyer.organization_id)
-    require_valid_lines(buying_round, lines)
     if funding == "card":
-        require_card_possible(buying_round, lines)
-    placed = await conn.fetchval(
-        f"""
-        INSERT INTO pledges (id, round_id, buyer_id, person_id, funding)
-        SELECT $3, id, $4, $5, $6 FROM rounds WHERE id = $1 AND {TAKES_PLEDGES}
-        ON CONFLICT DO NOTHING RETURNING id
-        """,
-        buying_round.id,
-        list(PLEDGING_STATES),
+        require_card_possible(await get_round(conn, round_code, viewer=buyer), lines)
+    digest = request_sha256(funding=funding, lines=lines)
+    placed = await conn.fetchrow(
+        "SELECT * FROM place_pledge($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        round_code,
         pledge_id,
         buyer.organization_id,
         person_id,
         funding,
+        digest,
+        [line.quantity_min for line in lines],
+        [line.quantity_max for line in lines],
+        [line.limit_unit_price_krw for line in lines],
+        {"round": round_code, "funding": funding, "lines": msgspec.to_builtins(lines)},
     )
     if placed is None:
-        if await _is_repetition(conn, pledge_id, buyer_id=buyer.organization_id, digest=digest):
-            return await get_pledge(conn, pledge_id, buyer_id=buyer.organization_id)
-        await _refuse(conn, buying_round, buyer_id=buyer.organization_id)
-    queued = queue_lines(cap_limits(buying_round, lines), before=())
-    await _insert_version(
-        conn, pledge_id, version=1, state="placed", person_id=person_id, digest=digest, lines=queued
-    )
-    await record_event(
-        conn,
-        kind="pledge.placed",
-        subject="pledge",
-        subject_id=str(pledge_id),
-        actor=Actor(person_id, buyer.organization_id),
-        round=round_code,
+        return await _repetition_or_refusal(
+            conn, round_code, pledge_id, buyer=buyer, digest=digest, lines=lines
+        )
+    return Pledge(
+        id=pledge_id,
+        round_id=placed["round_id"],
+        buyer_id=buyer.organization_id,
         funding=funding,
-        lines=msgspec.to_builtins(lines),
+        placed_at=placed["placed_at"],
+        outcome=None,
+        version=1,
+        state="placed",
+        lines=tuple(
+            Line(line_no, line.quantity_min, line.quantity_max, limit, 0, sequence)
+            for line_no, (line, limit, sequence) in enumerate(
+                zip(lines, placed["limits_kept"], placed["sequences"], strict=True), start=1
+            )
+        ),
     )
-    return await get_pledge(conn, pledge_id, buyer_id=buyer.organization_id)
+
+
+async def _repetition_or_refusal(
+    conn: asyncpg.Connection,
+    round_code: str,
+    pledge_id: UUID,
+    *,
+    buyer: Viewer,
+    digest: bytes,
+    lines: tuple[LineInput, ...],
+) -> Pledge:
+    buying_round = await get_round(conn, round_code, viewer=buyer)
+    assert buyer.organization_id is not None
+    if await _is_repetition(
+        conn, pledge_id, buyer_id=buyer.organization_id, round_id=buying_round.id, digest=digest
+    ):
+        return await get_pledge(conn, pledge_id, buyer_id=buyer.organization_id)
+    require_valid_lines(buying_round, lines)
+    raise await _refusal(conn, buying_round, buyer_id=buyer.organization_id)
 
 
 async def change_pledge(
@@ -111,24 +133,29 @@ async def change_pledge(
 
     Raises:
         PledgeNotFound, RoundNotOpen, InvalidPledge, CardNotPossible
+        PledgeMayOnlyHelp: in the fill-up phase, or in the locked time before the deadline, it would narrow.
         VersionConflict: another version was written meanwhile (the same content again is no conflict).
     """
     pledge = await get_pledge(conn, pledge_id, buyer_id=buyer.organization_id)
     await _lock_shared(conn, pledge.round_id)
     pledge = await get_pledge(conn, pledge_id, buyer_id=buyer.organization_id)
-    digest = request_sha256(round_id=pledge.round_id, funding=pledge.funding, lines=lines)
+    digest = request_sha256(funding=pledge.funding, lines=lines)
     if version != pledge.version + 1:
         if version == pledge.version and await _has_digest(conn, pledge_id, version=version, digest=digest):
             return pledge
         raise VersionConflict(pledge_id, pledge.version)
     row = await conn.fetchrow(
-        f"SELECT code, {TAKES_PLEDGES} FROM rounds WHERE id = $1", pledge.round_id, list(PLEDGING_STATES)
+        f"SELECT code, {TAKES_PLEDGES}, {MUST_HELP} FROM rounds WHERE id = $1",
+        pledge.round_id,
+        list(PLEDGING_STATES),
     )
     assert row is not None, "a pledge is only ever inserted for a round"
-    code, takes_pledges = row
+    code, takes_pledges, must_help = row
     buying_round = await get_round(conn, code, viewer=buyer)
     if not takes_pledges:
         raise RoundNotOpen(code, buying_round.state)
+    if must_help and not only_helps(pledge.lines, cap_limits(buying_round, lines)):
+        raise PledgeMayOnlyHelp(pledge_id, code)
     if lines:
         require_valid_lines(buying_round, lines)
         if pledge.funding == "card":
@@ -199,23 +226,29 @@ async def _has_digest(conn: asyncpg.Connection, pledge_id: UUID, *, version: int
     return bool(stored == digest)
 
 
-async def _is_repetition(conn: asyncpg.Connection, pledge_id: UUID, *, buyer_id: int, digest: bytes) -> bool:
-    owner = await conn.fetchval("SELECT buyer_id FROM pledges WHERE id = $1", pledge_id)
+async def _is_repetition(
+    conn: asyncpg.Connection, pledge_id: UUID, *, buyer_id: int, round_id: int, digest: bytes
+) -> bool:
+    owner = await conn.fetchrow("SELECT buyer_id, round_id FROM pledges WHERE id = $1", pledge_id)
     if owner is None:
         return False
-    if owner != buyer_id or not await _has_digest(conn, pledge_id, version=1, digest=digest):
+    if tuple(owner) != (buyer_id, round_id) or not await _has_digest(
+        conn, pledge_id, version=1, digest=digest
+    ):
         raise IdReused(pledge_id)
     return True
 
 
-async def _refuse(conn: asyncpg.Connection, buying_round: Round, *, buyer_id: int) -> NoReturn:
+async def _refusal(
+    conn: asyncpg.Connection, buying_round: Round, *, buyer_id: int
+) -> AlreadyPledged | RoundNotOpen:
     existing = await find_pledge_in_round(conn, round_id=buying_round.id, buyer_id=buyer_id)
     if existing is not None:
-        raise AlreadyPledged(buying_round.code, existing.id)
+        return AlreadyPledged(buying_round.code, existing.id)
     is_late = await conn.fetchval(
         "SELECT clock_timestamp() >= closes_at FROM rounds WHERE id = $1", buying_round.id
     )
-    raise RoundNotOpen(buying_round.code, "closed" if is_late else buying_round.state)
+    return RoundNotOpen(buying_round.code, "closed" if is_late else buying_round.state)
 
 
 async def _insert_version(

@@ -36,14 +36,15 @@ PLEDGE_VIEW = f"""
            (SELECT jsonb_build_object('quantity', a.quantity, 'unit_price_krw', a.unit_price_krw,
                 'supply_krw', a.supply_krw, 'vat_krw', a.vat_krw, 'total_krw', a.total_krw,
                 'deposit_krw', i.deposit_krw, 'balance_krw', i.balance_krw, 'invoice_number', i.number)
-            FROM allocations a JOIN invoices i ON i.allocation_id = a.id
-            WHERE a.pledge_id = pledge.id) AS allocation
+            FROM current_allocations a JOIN invoices i ON i.allocation_id = a.id
+            WHERE a.pledge_id = pledge.id) AS allocation, pledge.version
     FROM (SELECT p.*, v.version, v.state FROM pledges p
           JOIN LATERAL (SELECT version, state FROM pledge_versions
                         WHERE pledge_id = p.id ORDER BY version DESC LIMIT 1) v ON true) pledge
     JOIN rounds r ON r.id = pledge.round_id
     LEFT JOIN pledge_fundings f ON f.pledge_id = pledge.id AND f.version = pledge.version
-    LEFT JOIN charges d ON d.pledge_id = pledge.id AND d.purpose = 'deposit' AND d.method = 'card'
+    LEFT JOIN LATERAL (SELECT state FROM charges WHERE pledge_id = pledge.id AND purpose = 'deposit' AND method = 'card'
+                       ORDER BY entry_no DESC LIMIT 1) d ON true
     LEFT JOIN LATERAL (SELECT state FROM payment_methods WHERE pledge_id = pledge.id
                        ORDER BY state = 'ready' DESC, created_at DESC LIMIT 1) m ON true
 """
@@ -82,6 +83,7 @@ class PledgeView(msgspec.Struct, frozen=True):
     card_state: str
     lines: list[dict[str, Any]]
     allocation: PledgeAllocation | None
+    version: int
 
     @property
     def quantity_min(self) -> int:

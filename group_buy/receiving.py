@@ -13,7 +13,7 @@ from group_buy.errors import (
     PledgeNotFound,
     RoundStateConflict,
 )
-from group_buy.pledging import ROUND_LOCK
+from group_buy.rounds import ROUND_LOCK
 
 FundingKind = Literal["deposit", "guarantee", "order"]
 

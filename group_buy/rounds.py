@@ -5,24 +5,41 @@ from datetime import datetime, timedelta, timezone
 import asyncpg
 import msgspec
 
+from catalog.core.money import ROUND_KRW_MAX
 from catalog.core.offer import OfferError, PriceTier, require_valid_offer
+from catalog.core.offer_terms import Offer
 from catalog.core.viewer import Viewer
 from catalog.errors import OfferNotFound
 from catalog.events import SYSTEM, Actor, record_event
 from catalog.offers import get_offer
-from group_buy.core.clearing import AllocationRule, Clearing, PledgeLine, clear_round
-from group_buy.core.round import ROUND_TRANSITIONS, Round, RoundState
+from group_buy.core.clearing import AllocationRule, Clearing, LineId, PledgeLine, RoundTerms, clear_round
+from group_buy.core.round import (
+    ROUND_TRANSITIONS,
+    Round,
+    RoundPolicies,
+    RoundState,
+    require_valid_policies,
+)
 from group_buy.errors import InvalidRound, RoundNotFound, RoundStateConflict
 
 ROUND_COLUMNS = """
     r.id, r.code, r.state, r.offer_id, r.vendor_id, r.coordinator_id, r.title_ko, r.title_en, r.audience,
     r.opens_at, r.closes_at, r.tiers, r.capacity, r.pack_size, r.list_unit_price_krw, r.allocation_rule,
     r.deposit_bp, r.lead_time_days, r.terms_ko, r.terms_en, r.is_illustrative, r.may_close_early,
-    r.funding_window, r.closed_at, r.funding_due_at, r.decided_at, r.unit_price_krw, r.quantity
+    r.funding_window, r.closed_at, r.funding_due_at, r.decided_at, r.unit_price_krw, r.quantity,
+    r.shortfall_policy, r.extension_days, r.fallback_quantity_min, r.fills_up_at, r.withdrawal_lock,
+    r.delivery_tolerance, r.family, r.family_position, r.survey_cap_krw, r.extended_at, r.single_price_until
 """
 
 KOREA = timezone(timedelta(hours=9))
 """Days are Korean days; there is no summer time."""
+DEFAULT_POLICIES = RoundPolicies()
+
+SAFE_BP = 1_000
+"""So much above a tier's minimum its price counts as safe: 1 to 5 % of payments fail, sometimes more."""
+
+ROUND_LOCK = 7304
+"""Class of the per-round advisory lock: pledging holds it shared, closing exclusively."""
 
 ROUND_COLUMN_COUNT = len(Round.__struct_fields__)
 
@@ -30,7 +47,8 @@ VISIBLE = """
     (r.audience = 'public'
      OR (r.audience = 'members' AND $2::bigint IS NOT NULL)
      OR (r.audience = 'invited' AND (r.vendor_id = $2 OR r.coordinator_id = $2 OR EXISTS (
-             SELECT FROM offer_invitations i WHERE i.offer_id = r.offer_id AND i.organization_id = $2))))
+             SELECT FROM offer_invitations i WHERE i.offer_id = r.offer_id AND i.organization_id = $2)
+         OR EXISTS (SELECT FROM round_guests g WHERE g.round_id = r.id AND g.organization_id = $2))))
     AND (r.state <> 'draft' OR r.vendor_id = $2 OR r.coordinator_id = $2)
 """
 """Whether organization $2 (null = a visitor) may know of round r."""
@@ -52,6 +70,7 @@ class Progress(msgspec.Struct, frozen=True):
 
     `unit_price_krw` is None while the first tier is out of reach; `next_tier` None at the cheapest one.
     `units_to_next` counts the units missing to `next_tier` among lines that would accept its price.
+    `is_safe`: the price would stand if a tenth of its minimum did not pay (SAFE_BP above it is wanted).
     """
 
     buyers: int
@@ -60,6 +79,7 @@ class Progress(msgspec.Struct, frozen=True):
     units_served: int
     next_tier: PriceTier | None
     units_to_next: int
+    is_safe: bool = False
 
 
 def read_round(row: asyncpg.Record) -> Round:
@@ -82,12 +102,13 @@ async def open_round(
     may_close_early: bool,
     funding_window: timedelta,
     actor: Actor,
+    policies: RoundPolicies = DEFAULT_POLICIES,
 ) -> Round:
     """Make a round on an offer and freeze the offer's terms into it; it opens at `opens_at` (UTC).
 
     Raises:
-        InvalidRound: the deadline is past or before the opening, the code is taken, or the offer has ended or
-            can sell no whole pack.
+        InvalidRound: the deadline is past or before the opening, the code is taken, the offer has ended, its
+            terms can sell no whole pack or are worth more than ROUND_KRW_MAX, or a policy breaks a rule.
         OfferNotFound: no published offer has this code.
     """
     coordinator = Viewer(organization_id=coordinator_id, kind="coordinator")
@@ -101,19 +122,22 @@ async def open_round(
     now = await conn.fetchval("SELECT clock_timestamp()")
     if offer.valid_until is not None and offer.valid_until < now.astimezone(KOREA).date():
         raise InvalidRound("/offer_code", f"an offer that is still valid; it ended on {offer.valid_until}")
+    now = await conn.fetchval("SELECT clock_timestamp()")
+    terms = _valid_terms(offer, allocation_rule)
     if closes_at <= max(now, opens_at):
         raise InvalidRound("/closes_at", "after the opening and in the future")
     if not 0 <= deposit_bp <= 10_000:
         raise InvalidRound("/deposit_bp", "between 0 and 10000 basis points")
-    row = await conn.fetchrow(
-        f"""
+    require_valid_policies(policies, terms=terms, opens_at=opens_at, closes_at=closes_at)
+    round_id = await conn.fetchval(
+        """
         INSERT INTO rounds AS r (
             code, offer_id, vendor_id, coordinator_id, state, opens_at, closes_at, title_ko, title_en, audience,
             tiers, capacity, pack_size, list_unit_price_krw, allocation_rule, deposit_bp, lead_time_days,
             terms_ko, terms_en, is_illustrative, may_close_early, funding_window)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
         ON CONFLICT (code) DO NOTHING
-        RETURNING {ROUND_COLUMNS}
+        RETURNING id
         """,
         code,
         offer.id,
@@ -138,9 +162,9 @@ async def open_round(
         may_close_early,
         funding_window,
     )
-    if row is None:
+    if round_id is None:
         raise InvalidRound("/code", f"another round has the code {code}")
-    buying_round = read_round(row)
+    buying_round = await _fix_policies(conn, round_id, policies)
     await record_event(
         conn,
         kind=f"round.{buying_round.state}",
@@ -153,6 +177,42 @@ async def open_round(
     return buying_round
 
 
+async def _fix_policies(conn: asyncpg.Connection, round_id: int, policies: RoundPolicies) -> Round:
+    row = await conn.fetchrow(
+        f"""
+        UPDATE rounds AS r
+        SET shortfall_policy = $2, extension_days = $3, fallback_quantity_min = $4, fills_up_at = $5,
+            withdrawal_lock = $6, delivery_tolerance = $7, family = $8, family_position = $9, survey_cap_krw = $10
+        WHERE r.id = $1 AND NOT EXISTS (
+            SELECT FROM rounds other WHERE other.family = $8 AND other.family_position = $9)
+        RETURNING {ROUND_COLUMNS}
+        """,
+        round_id,
+        policies.shortfall_policy,
+        policies.extension_days,
+        policies.fallback_quantity_min,
+        policies.fills_up_at,
+        timedelta(hours=policies.withdrawal_lock_hours),
+        policies.delivery_tolerance,
+        policies.family,
+        policies.family_position,
+        policies.survey_cap_krw,
+    )
+    if row is None:
+        raise InvalidRound("/policies/family_position", "another round of the family has this place")
+    return read_round(row)
+
+
+def _valid_terms(offer: Offer, allocation_rule: AllocationRule) -> RoundTerms:
+    try:
+        require_valid_offer(capacity=offer.capacity, pack_size=offer.pack_size, tiers=offer.tiers)
+    except OfferError as error:
+        raise InvalidRound("/offer_code", str(error)) from error
+    if offer.capacity * offer.tiers[0].unit_price_krw > ROUND_KRW_MAX:
+        raise InvalidRound("/offer_code", f"worth at most {ROUND_KRW_MAX} won in all")
+    return RoundTerms(offer.capacity, offer.pack_size, offer.tiers, allocation_rule)
+
+
 async def get_round(conn: asyncpg.Connection, code: str, *, viewer: Viewer) -> Round:
     """Read one round. Raises RoundNotFound also where the viewer may not know of it."""
     row = await conn.fetchrow(
@@ -161,6 +221,12 @@ async def get_round(conn: asyncpg.Connection, code: str, *, viewer: Viewer) -> R
     if row is None:
         raise RoundNotFound(code)
     return read_round(row)
+
+
+async def get_round_code(conn: asyncpg.Connection, round_id: int) -> str:
+    """Read the code of a round that exists."""
+    code: str = await conn.fetchval("SELECT code FROM rounds WHERE id = $1", round_id)
+    return code
 
 
 async def list_rounds(
@@ -185,6 +251,11 @@ async def list_rounds(
         limit,
     )
     return [read_round(row) for row in rows]
+
+
+def pledge_of(line_id: LineId) -> str:
+    """The pledge of a line that `load_lines` read."""
+    return str(line_id).partition(":")[0]
 
 
 async def load_lines(conn: asyncpg.Connection, *, round_id: int) -> list[PledgeLine]:
@@ -227,7 +298,17 @@ async def read_progress(conn: asyncpg.Connection, buying_round: Round) -> Progre
         units_served=outcome.quantity if isinstance(outcome, Clearing) else 0,
         next_tier=next_tier,
         units_to_next=missing,
+        is_safe=isinstance(outcome, Clearing) and _is_safe(buying_round.tiers[tier_index], lines),
     )
+
+
+def _is_safe(tier: PriceTier, lines: list[PledgeLine]) -> bool:
+    accepting = sum(
+        line.quantity_max
+        for line in lines
+        if line.limit_unit_price_krw is None or line.limit_unit_price_krw >= tier.unit_price_krw
+    )
+    return accepting * 10_000 >= tier.quantity_min * (10_000 + SAFE_BP)
 
 
 async def move_round(
@@ -268,3 +349,42 @@ async def open_due_rounds(conn: asyncpg.Connection, *, limit: int = 100) -> int:
     for row in rows:
         await record_event(conn, kind="round.open", subject="round", subject_id=row["code"], actor=SYSTEM)
     return len(rows)
+
+
+async def begin_due_fill_ups(conn: asyncpg.Connection, *, limit: int = 100) -> int:
+    """Move open rounds into their fill-up phase when its time has come; return how many.
+
+    Under the exclusive lock, so that a pledge is judged by the phase it was written in.
+    """
+    rows = await conn.fetch(
+        """
+        SELECT id, code FROM rounds
+        WHERE state = 'open' AND fills_up_at <= clock_timestamp() AND clock_timestamp() < closes_at
+        ORDER BY id LIMIT $1
+        """,
+        limit,
+    )
+    moved = 0
+    for row in rows:
+        await conn.execute("SELECT pg_advisory_xact_lock($1, $2)", ROUND_LOCK, row["id"])
+        if await conn.fetchval(
+            "UPDATE rounds SET state = 'fill_up' WHERE id = $1 AND state = 'open' RETURNING id", row["id"]
+        ):
+            moved += 1
+            await record_event(
+                conn, kind="round.fill_up", subject="round", subject_id=row["code"], actor=SYSTEM
+            )
+    return moved
+
+
+async def notify_buyers(conn: asyncpg.Connection, buying_round: Round, *, kind: str) -> None:
+    """Put a message to every buyer with a pledge into the outbox."""
+    await conn.execute(
+        """
+        INSERT INTO notifications (organization_id, kind, data)
+        SELECT buyer_id, $2, jsonb_build_object('round', $3::text) FROM pledges WHERE round_id = $1
+        """,
+        buying_round.id,
+        kind,
+        buying_round.code,
+    )

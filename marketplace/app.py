@@ -13,6 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
 
+from catalog.search_fallback import FallbackEngine
 from group_buy.gateway import PaymentGateway
 from marketplace import deps
 from marketplace.access_log import AccessLog
@@ -20,6 +21,7 @@ from marketplace.accounts.access import AUDIENCES, guard_audience
 from marketplace.accounts.sessions import SessionMiddleware
 from marketplace.api import API_HANDLERS
 from marketplace.db import connect, create_pool
+from marketplace.live import LiveRounds, SharedReadings
 from marketplace.problems import handle_error
 from marketplace.settings import Settings
 from marketplace.web.headers import SecurityHeaders
@@ -51,8 +53,9 @@ def create_app(
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with await create_pool(dsn, size_max=settings.pool_size) as pool:
             app.state.pool = pool
+            app.state.engine = FallbackEngine(engine, pool)
             tasks = loops(pool, engine, gateway, lambda: connect(dsn)) if settings.worker_in_process else []
-            async with running(tasks):
+            async with running([*tasks, app.state.live.run()]):
                 yield
             if gateway is not None:
                 await gateway.close()
@@ -66,6 +69,7 @@ def create_app(
             "engine": Provide(deps.provide_engine, sync_to_thread=False),
             "gateway": Provide(deps.provide_gateway, sync_to_thread=False),
             "user": Provide(deps.provide_user, sync_to_thread=False),
+            "live": Provide(deps.provide_live, sync_to_thread=False),
             "config": Provide(deps.provide_config, sync_to_thread=False),
         },
         lifespan=[lifespan],
@@ -89,6 +93,8 @@ def create_app(
     )
     app.state.settings = settings
     app.state.engine = engine
+    app.state.live = LiveRounds(lambda: connect(dsn))
+    app.state.live_progress = SharedReadings()
     app.state.gateway = gateway
     require_audiences(app)
     app.asgi_handler = LanguagePrefix(AccessLog(SecurityHeaders(app.asgi_handler, settings)))

@@ -10,6 +10,7 @@ from litestar.params import SkipValidation
 
 from group_buy.gateway import PaymentGateway
 from marketplace.accounts.access import CurrentUser
+from marketplace.live import LiveRounds
 from marketplace.settings import Settings
 from search_config.engine import SearchEngine
 
@@ -17,6 +18,7 @@ Conn: TypeAlias = NamedDependency[SkipValidation[asyncpg.Connection]]
 Pool: TypeAlias = NamedDependency[SkipValidation[asyncpg.Pool]]
 Engine: TypeAlias = NamedDependency[SkipValidation[SearchEngine]]
 Gateway: TypeAlias = NamedDependency[SkipValidation[PaymentGateway | None]]
+Live: TypeAlias = NamedDependency[SkipValidation[LiveRounds]]
 User: TypeAlias = NamedDependency[SkipValidation[CurrentUser | None]]
 Config: TypeAlias = NamedDependency[SkipValidation[Settings]]
 AnyRequest: TypeAlias = Request[Any, Any, Any]
@@ -44,6 +46,12 @@ def provide_gateway(request: AnyRequest) -> PaymentGateway | None:
     """The card gateway, or None where cards are not set up."""
     gateway: PaymentGateway | None = request.app.state.gateway
     return gateway
+
+
+def provide_live(request: AnyRequest) -> LiveRounds:
+    """The hints about rounds, heard and sent."""
+    live: LiveRounds = request.app.state.live
+    return live
 
 
 def provide_user(request: AnyRequest) -> CurrentUser | None:

@@ -16,9 +16,11 @@ import structlog
 from catalog.events import seal_events
 from catalog.indexing import index_batch, mark_expired_dirty
 from catalog.onboarding import refresh_vendors
-from group_buy.closing import begin_closing, clear_if_decided, due_rounds
+from group_buy.closing import begin_closing, due_rounds
+from group_buy.deciding import clear_if_decided
 from group_buy.gateway import PaymentGateway
-from group_buy.rounds import open_due_rounds
+from group_buy.lapsing import end_silence
+from group_buy.rounds import begin_due_fill_ups, open_due_rounds
 from group_buy.settling import settle_one
 from group_buy.transactions import transaction
 from marketplace.accounts.sessions import remove_expired
@@ -67,7 +69,9 @@ async def advance_rounds(pool: asyncpg.Pool) -> int:
         ExceptionGroup: what some rounds failed with, after all others were worked on.
     """
     async with transaction(pool) as conn:
-        moved = await open_due_rounds(conn)
+        moved = await open_due_rounds(conn) + await begin_due_fill_ups(conn)
+    async with transaction(pool) as conn:
+        moved += await end_silence(conn)
     async with transaction(pool) as conn:
         codes = await due_rounds(conn)
     failures: list[Exception] = []

@@ -161,6 +161,11 @@ class MeilisearchEngine:
         is_ready = all(index.is_ready for index in indexes)
         return EngineHealth(engine="meilisearch", is_ready=is_ready, indexes=tuple(indexes))
 
+    async def drop_indexes(self) -> None:
+        """Remove this engine's indexes from the server: for throw-away engines only."""
+        for index, uid in self.uids.items():
+            await self._drop(index, uid)
+
     async def close(self) -> None:
         await self.http.close()
 

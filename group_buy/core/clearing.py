@@ -186,7 +186,7 @@ def _allocate(
         if accepted is None:
             return None
         lines = list(compress(lines, accepted))
-        quantities = _share(
+        quantities = share_in_classes(
             [line.priority_class for line in lines],
             list(compress(minima, accepted)),
             list(compress(maxima, accepted)),
@@ -200,10 +200,13 @@ def _allocate(
     return {line.id: quantity for line, quantity in zip(lines, quantities, strict=True) if quantity}
 
 
-def _share(
+def share_in_classes(
     classes: Sequence[int], minima: Sequence[int], maxima: Sequence[int], totals: AdmissibleTotals
 ) -> list[int]:
-    """Minima for all accepted lines, then what is above them class by class in proportion."""
+    """Minima for all accepted lines, then what is above them class by class in proportion.
+
+    Lines in priority order; some admissible total lies between the sums of minima and maxima.
+    """
     low = sum(minima)
     total = totals.largest_within(low, sum(maxima))
     assert total is not None

@@ -45,7 +45,7 @@ class Pledge(msgspec.Struct, frozen=True):
     buyer_id: int
     funding: Funding
     placed_at: datetime
-    outcome: Literal["allocated", "released"] | None
+    outcome: Literal["allocated", "released", "carried"] | None
     version: int
     state: Literal["placed", "withdrawn"]
     lines: tuple[Line, ...]
@@ -117,9 +117,25 @@ def require_card_possible(buying_round: Round, lines: tuple[LineInput, ...] | tu
         )
 
 
-def request_sha256(*, round_id: int, funding: Funding, lines: tuple[LineInput, ...]) -> bytes:
+def request_sha256(*, funding: Funding, lines: tuple[LineInput, ...]) -> bytes:
     """Digest of what a PUT asks for, so that the same id with other content is told apart."""
-    return hashlib.sha256(msgspec.json.encode((round_id, funding, lines))).digest()
+    return hashlib.sha256(msgspec.json.encode((funding, lines))).digest()
+
+
+def only_helps(before: tuple[Line, ...], after: tuple[LineInput, ...]) -> bool:
+    """Whether every line before has a line in its place that is at least as wide: never a dearer price for anybody.
+
+    A maximum may rise, a minimum fall, a limit rise or go, and lines may be added (monotone price, section 2.4).
+    """
+    return len(after) >= len(before) and all(
+        new.quantity_max >= old.quantity_max
+        and new.quantity_min <= old.quantity_min
+        and (
+            new.limit_unit_price_krw is None
+            or (old.limit_unit_price_krw is not None and new.limit_unit_price_krw >= old.limit_unit_price_krw)
+        )
+        for old, new in zip(before, after, strict=False)
+    )
 
 
 class QueuedLine(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ from group_buy.core.clearing import (
     clear_round,
 )
 from group_buy.core.explanation import explain as explain_clearing
+from group_buy.core.proof import canonical_input, input_sha256
 
 _INTEGER_MAX = 2**63 - 1
 
@@ -48,7 +49,7 @@ def simulate_json(text: bytes, *, explain: bool = False) -> tuple[bytes, bool]:
 
 
 def simulate(document: object, *, explain: bool = False) -> dict[str, Any]:
-    """Clear a decoded document; with `explain` the answer also has `tiers` and `lines`.
+    """Clear a decoded document; with `explain` the answer also has `tiers`, `lines` and `input_sha256`.
 
     Served lines are listed in input order. Raises `SimulationError`, `OfferError` or
     `PledgeLineError` for a document that the contracts refuse.
@@ -63,6 +64,7 @@ def simulate(document: object, *, explain: bool = False) -> dict[str, Any]:
     if explain:
         explanation = explain_clearing(terms, lines, outcome)
         answer["tiers"], answer["lines"] = explanation.tiers, explanation.lines
+        answer["input_sha256"] = input_sha256(canonical_input(terms, lines))
     return answer
 
 

@@ -11,12 +11,12 @@ from litestar.params import FromPath, JSONBody
 from group_buy.closing import begin_closing
 from group_buy.core.clearing import AllocationRule
 from group_buy.core.pledge import Funding, LineInput, Pledge
-from group_buy.core.round import Round, RoundState
+from group_buy.core.round import Round, RoundPolicies, RoundState
 from group_buy.pledging import change_pledge, get_pledge, place_pledge
 from group_buy.receiving import FundingKind, mark_transferred, verify_funding
-from group_buy.rounds import Progress, get_round, list_rounds, open_round, read_progress
+from group_buy.rounds import Progress, get_round, get_round_code, list_rounds, open_round, read_progress
 from marketplace.accounts.access import viewer_of
-from marketplace.deps import Config, Conn, User, signed_in
+from marketplace.deps import Config, Conn, Live, User, signed_in
 
 LISTED_STATES: tuple[RoundState, ...] = (
     "announced",
@@ -63,6 +63,7 @@ class RoundRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     allocation_rule: AllocationRule = "pro_rata"
     deposit_bp: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1000
     may_close_early: bool = False
+    policies: RoundPolicies = RoundPolicies()
 
 
 class FundingRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,6 +106,7 @@ class RoundsController(Controller):
             deposit_bp=data.deposit_bp,
             may_close_early=data.may_close_early,
             funding_window=timedelta(hours=config.funding_window_hours),
+            policies=data.policies,
             actor=me.actor,
         )
 
@@ -124,9 +126,11 @@ class RoundsController(Controller):
         data: JSONBody[PledgeRequest],
         conn: Conn,
         user: User,
+        live: Live,
     ) -> Pledge:
         """Place a pledge under an id made by the client; the same request twice is one pledge."""
         me = signed_in(user)
+        live.changed(code)
         return await place_pledge(
             conn,
             round_code=code,
@@ -157,10 +161,11 @@ class PledgesController(Controller):
         data: JSONBody[PledgeChange],
         conn: Conn,
         user: User,
+        live: Live,
     ) -> Pledge:
         """Write the next version of a pledge; without lines it is withdrawn."""
         me = signed_in(user)
-        return await change_pledge(
+        changed = await change_pledge(
             conn,
             pledge_id=pledge_id,
             buyer=me.viewer,
@@ -168,6 +173,8 @@ class PledgesController(Controller):
             version=version,
             lines=data.lines,
         )
+        live.changed(await get_round_code(conn, changed.round_id))
+        return changed
 
     @put("/{pledge_id:uuid}/funding", opt={"audience": "operator"}, status_code=204)
     async def fund(

@@ -7,13 +7,12 @@ import structlog
 from litestar import get
 from litestar.params import FromQuery, QueryParameter
 
-from marketplace.accounts.access import principal_of, viewer_of
+from marketplace.accounts.access import principal_of
 from marketplace.deps import AnyRequest, Conn, Engine, User
-from marketplace.web.plain_search import search_plainly
 from marketplace.web.search_form import PARAMETERS, list_unknown, read_search_form
 from search_config.documents import CatalogDocument
 from search_config.engine import FacetCount, SearchPage
-from search_config.errors import InvalidFilterValue, SearchUnavailable, UnknownField
+from search_config.errors import InvalidFilterValue, UnknownField
 
 log = structlog.get_logger("marketplace.search")
 
@@ -62,16 +61,11 @@ async def search(
     form = read_search_form(parameters)
     for name, value in form.refused:
         raise InvalidFilterValue(name, value=value[:100], expected="a value of this parameter")
-    try:
-        found = await engine.search(form.to_query(lang=lang, page_size=page_size), principal_of(user))
-    except SearchUnavailable as error:
-        log.warning("search is degraded", index=error.index, reason=error.reason)
-        plain = await search_plainly(conn, form=form, viewer=viewer_of(user), page_size=page_size)
-        return _answer(form.text, plain, is_degraded=True)
-    return _answer(form.text, found, is_degraded=False)
+    page = await engine.search(form.to_query(lang=lang, page_size=page_size), principal_of(user))
+    return _answer(form.text, page)
 
 
-def _answer(text: str, page: SearchPage, *, is_degraded: bool) -> SearchAnswer:
+def _answer(text: str, page: SearchPage) -> SearchAnswer:
     return SearchAnswer(
         query=text,
         rewritten=page.rewritten,
@@ -87,7 +81,7 @@ def _answer(text: str, page: SearchPage, *, is_degraded: bool) -> SearchAnswer:
         ],
         facets=page.facets,
         notices=page.notices,
-        is_degraded=is_degraded,
+        is_degraded="degraded" in page.notices,
     )
 
 

@@ -19,6 +19,7 @@ from marketplace.cli import (
     origin_verbs,
     search_verbs,
     serve_verbs,
+    settings_verbs,
 )
 from marketplace.cli.market import Refused
 from marketplace.db import DatabaseUnavailable, MigrationError
@@ -48,7 +49,15 @@ def build_parser() -> argparse.ArgumentParser:
         default=None,
         help="folder of the embedded database and search index (default: ./.marketplace or MARKETPLACE_DATA_DIR)",
     )
-    for module in (serve_verbs, catalog_verbs, compare_verbs, origin_verbs, search_verbs, group_buy_verbs):
+    for module in (
+        serve_verbs,
+        catalog_verbs,
+        compare_verbs,
+        origin_verbs,
+        search_verbs,
+        settings_verbs,
+        group_buy_verbs,
+    ):
         module.add_verbs(verbs, common)
     return parser
 

@@ -20,6 +20,8 @@ from marketplace.settings import Settings, read_settings
 from marketplace.worker import INDEX_LOCK, SEARCH_TARGET
 from search_config.documents import IndexName
 from search_config.embedded_engine import EmbeddedEngine
+from search_config.engine import SearchEngine
+from search_config.errors import SearchUnavailable
 
 
 class Refused(Exception):
@@ -42,9 +44,13 @@ class Market(msgspec.Struct, frozen=True):
         finally:
             await conn.close()
 
-    def open_engine(self) -> EmbeddedEngine:
-        """The search index of this folder."""
-        return EmbeddedEngine(self.home / "search")
+    def open_engine(self) -> SearchEngine:
+        """The search engine: a Meilisearch server where one is set, else the index of this folder."""
+        if not self.settings.meili_url:
+            return EmbeddedEngine(self.home / "search")
+        from search_config.meilisearch_engine import MeilisearchEngine  # noqa: PLC0415 - loads its client
+
+        return MeilisearchEngine(self.settings.meili_url, key=self.settings.meili_master_key)
 
 
 def settings_of(options: argparse.Namespace, **overrides: Any) -> Settings:
@@ -103,7 +109,7 @@ async def seed_if_empty(dsn: str) -> bool:
         await conn.close()
 
 
-async def rebuild_outdated(market: Market, engine: EmbeddedEngine) -> None:
+async def rebuild_outdated(market: Market, engine: SearchEngine) -> None:
     """Build the indexes whose settings changed since they were made, or that hold nothing.
 
     A folder that is new to an old market, or was lost, holds nothing, and no listing is marked as waiting for it.
@@ -111,16 +117,20 @@ async def rebuild_outdated(market: Market, engine: EmbeddedEngine) -> None:
     health = await engine.health()
     for index in health.indexes:
         if index.is_outdated or not index.is_ready or not index.documents:
-            await rebuild_index(market, engine, index.index)
+            try:
+                await rebuild_index(market, engine, index.index)
+            except SearchUnavailable as error:
+                say(f"search is degraded, PostgreSQL answers meanwhile: {error}")
+                return
 
 
-async def rebuild_index(market: Market, engine: EmbeddedEngine, index: IndexName) -> int:
+async def rebuild_index(market: Market, engine: SearchEngine, index: IndexName) -> int:
     """Build an index aside and swap it in; searches go on meanwhile. Returns how many documents it holds."""
     async with market.connection() as conn:
         return await engine.rebuild(index, stream_documents(conn, index=index))
 
 
-async def catch_up(market: Market, engine: EmbeddedEngine) -> None:
+async def catch_up(market: Market, engine: SearchEngine) -> None:
     """Index what waits, unless a running server does that already."""
     async with market.connection() as conn:
         if await conn.fetchval("SELECT pg_try_advisory_lock($1, 0)", INDEX_LOCK):

@@ -2,8 +2,11 @@
 
 import argparse
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
@@ -17,6 +20,7 @@ from marketplace.cli.market import (
     say,
     settings_of,
 )
+from marketplace.settings import read_settings
 from search_config.embedded_engine import EmbeddedEngine
 from search_config.engine import SearchEngine, SearchPage
 from search_config.evaluation import Judgment, judge, read_corpus, read_queries
@@ -97,9 +101,8 @@ async def run_search_eval(options: argparse.Namespace) -> int:
             raise Refused(f"{path} is not a file")
     queries = read_queries(options.queries)
     with tempfile.TemporaryDirectory(prefix="search-eval-") as home:
-        engine = make_throw_away_engine(options.engine, Path(home))
-        judgment = await judge(engine, read_corpus(options.corpus), queries)
-        await engine.close()
+        async with throw_away_engine(options.engine, Path(home)) as engine:
+            judgment = await judge(engine, read_corpus(options.corpus), queries)
     if options.json:
         print_json(msgspec.to_builtins(judgment))
     else:
@@ -107,11 +110,31 @@ async def run_search_eval(options: argparse.Namespace) -> int:
     return 0
 
 
-def make_throw_away_engine(name: str, home: Path) -> SearchEngine:
-    """An engine whose index is nobody else's. Raises Refused when that engine is not at hand."""
+@asynccontextmanager
+async def throw_away_engine(name: str, home: Path) -> AsyncIterator[SearchEngine]:
+    """An engine whose indexes are nobody else's and go when the block ends.
+
+    Raises:
+        Refused: that engine is not at hand.
+    """
     if name == "embedded":
-        return EmbeddedEngine(home)
-    raise Refused(f"the engine {name} is not set up here")
+        embedded = EmbeddedEngine(home)
+        yield embedded
+        await embedded.close()
+        return
+    settings = read_settings()
+    if not settings.meili_url:
+        raise Refused("MEILI_URL is not set: there is no Meilisearch server to judge.")
+    from search_config.meilisearch_engine import MeilisearchEngine  # noqa: PLC0415 - loads its client
+
+    server = MeilisearchEngine(
+        settings.meili_url, key=settings.meili_master_key, prefix=f"search-eval-{uuid4().hex[:12]}-"
+    )
+    try:
+        yield server
+    finally:
+        await server.drop_indexes()
+        await server.close()
 
 
 def print_judgment(judgment: Judgment) -> None:

@@ -18,8 +18,9 @@ from catalog.events import SYSTEM, Actor
 from catalog.importing import apply_import
 from catalog.origin_claims import claim_origin, verify_origin_claim
 from catalog.standards import file_standard
-from group_buy.closing import begin_closing, clear_if_decided
+from group_buy.closing import begin_closing
 from group_buy.core.pledge import LineInput, deposit_ceiling_krw
+from group_buy.deciding import clear_if_decided
 from group_buy.pledging import place_pledge
 from group_buy.receiving import verify_funding
 from group_buy.rounds import get_round, open_round

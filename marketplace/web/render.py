@@ -28,6 +28,8 @@ NOTICES = {
     "round-closing": N_("마감했습니다. 보증금을 확인한 뒤 성사 여부를 판정합니다."),
     "round-canceled": N_("회차를 취소했습니다."),
     "round-opened": N_("회차를 열었습니다."),
+    "announced": N_("공지를 올리고 참여 공장에 알렸습니다."),
+    "auditor-named": N_("감사인을 지정했습니다."),
     "signed-out": N_("로그아웃했습니다."),
     "demand-saved": N_("요청을 남겼습니다."),
     "import-stopping": N_("멈추는 중입니다. 자료는 그대로입니다."),

@@ -84,6 +84,8 @@ def shown_progress(
         else meter_quantity(buying_round.tiers, progress),
         "quantity_funded": units_funded,
         "member_count": progress.buyers,
+        "is_reached": progress.unit_price_krw is not None,
+        "is_safe": progress.is_safe,
         "at": now,
     }
 
@@ -97,6 +99,7 @@ def shown_pledge(pledge: PledgeView, *, is_open: bool) -> dict[str, Any]:
         "round_name_en": pledge.title_en,
         "round_state": pledge.round_state,
         "state": "withdrawn" if pledge.state == "withdrawn" else pledge.outcome or "placed",
+        "version": pledge.version,
         "quantity_min": pledge.quantity_min,
         "quantity_max": pledge.quantity_max,
         "limit_unit_price_krw": pledge.limit_unit_price_krw,
@@ -152,7 +155,9 @@ def shown_event(line: AuditLine) -> dict[str, Any]:
     """One line of a timeline: what happened and the figures that belong to it."""
     data = line.data
     notes = [
-        f"{data['unit_price_krw']:,}원 × {data['quantity']:,}" if "unit_price_krw" in data else "",
+        f"{data['unit_price_krw']:,}원 × {data['quantity']:,}"
+        if "unit_price_krw" in data and "quantity" in data
+        else "",
         f"{data['amount_krw']:,}원" if "amount_krw" in data else "",
         f"{data['received_krw']:,}원" if data.get("received_krw") else "",
         str(data.get("reason", "")),

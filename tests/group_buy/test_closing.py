@@ -9,8 +9,9 @@ import pytest
 from builders import a_coordinator, a_pledge, a_round, fund
 
 from catalog.events import Actor, seal_events
-from group_buy.closing import begin_closing, cancel_round, clear_if_decided, due_rounds
+from group_buy.closing import begin_closing, cancel_round, due_rounds
 from group_buy.core.round import Round
+from group_buy.deciding import clear_if_decided
 from group_buy.errors import (
     ChargeNotFound,
     ChargeStateConflict,

@@ -129,6 +129,7 @@ SESSION_STATE = re.compile(
 ON_ITS_OWN_CONNECTION = [
     ("marketplace/db.py", "SELECT pg_try_advisory_lock($1)"),
     ("marketplace/cli/market.py", "SELECT pg_try_advisory_lock($1, 0)"),
+    ("marketplace/live.py", "add_listener"),
     ("marketplace/worker.py", "SELECT pg_try_advisory_lock($1, 0)"),
 ]
 """Session state kept on purpose, on a connection from `db.connect`, never on a pooled one."""

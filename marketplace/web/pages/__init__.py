@@ -5,6 +5,7 @@ from typing import Any, Final
 from marketplace.web.pages.compare import COMPARE_PAGES
 from marketplace.web.pages.coordinator import COORDINATOR_PAGES
 from marketplace.web.pages.coordinator_changes import COORDINATOR_CHANGE_PAGES
+from marketplace.web.pages.coordinator_tools import COORDINATOR_TOOLS
 from marketplace.web.pages.coordinator_vendors import COORDINATOR_VENDOR_PAGES
 from marketplace.web.pages.home import HOME_PAGES
 from marketplace.web.pages.images import IMAGE_PAGES
@@ -16,6 +17,7 @@ from marketplace.web.pages.packages import PACKAGE_PAGES
 from marketplace.web.pages.products import PRODUCT_PAGES
 from marketplace.web.pages.questions import QUESTION_PAGES
 from marketplace.web.pages.register import REGISTER_PAGES
+from marketplace.web.pages.round_live import ROUND_LIVE_PAGES
 from marketplace.web.pages.rounds import ROUND_PAGES
 from marketplace.web.pages.search import SEARCH_PAGES
 from marketplace.web.pages.service_centers import SERVICE_CENTER_PAGES
@@ -37,6 +39,7 @@ PAGE_HANDLERS: Final[list[Any]] = [
     *COMPARE_PAGES,
     *SERVICE_CENTER_PAGES,
     *ROUND_PAGES,
+    *ROUND_LIVE_PAGES,
     *MY_PAGES,
     *VENDOR_IMPORT_PAGES,
     *VENDOR_OFFER_PAGES,
@@ -54,6 +57,7 @@ PAGE_HANDLERS: Final[list[Any]] = [
     *QUESTION_PAGES,
     *PACKAGE_VERSION_PAGES,
     *SITEMAP_PAGES,
+    *COORDINATOR_TOOLS,
     sign_in_page,
     sign_in_submit,
     sign_in_demo,

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 from litestar import Response, get, post
@@ -39,7 +39,7 @@ ALL_STATES: tuple[RoundState, ...] = (
 ROUND_LASTS = timedelta(days=21)
 
 
-async def _own_round(conn: asyncpg.Connection, code: str, me: CurrentUser) -> Round:
+async def own_round(conn: asyncpg.Connection, code: str, me: CurrentUser) -> Round:
     buying_round = await get_round(conn, code, viewer=me.viewer)
     if buying_round.coordinator_id != me.organization_id:
         raise RoundNotFound(code)
@@ -143,7 +143,7 @@ async def coordinator_round_page(
 ) -> Response[str]:
     """Show one round with everything a coordinator answers for."""
     me = signed_in(user)
-    buying_round = await _own_round(conn, code, me)
+    buying_round = await own_round(conn, code, me)
     now = await read_now(conn)
     pledges = await list_round_pledges(conn, round_id=buying_round.id, coordinator_id=me.organization_id)
     charges = await list_charges(conn, round_id=buying_round.id)
@@ -180,6 +180,7 @@ async def coordinator_round_page(
         pledges=rows,
         charges=[shown_charge(c, names=names, is_coordinator=True) for c in charges],
         events=[shown_event(line) for line in audit if line.kind not in HIDDEN_EVENTS],
+        announcement_id=str(uuid4()),
         may_close_now=is_open and buying_round.may_close_early,
         may_cancel=buying_round.state in {"draft", "announced", "open", "fill_up"},
     )
@@ -189,7 +190,7 @@ async def coordinator_round_page(
 async def close_submit(request: AnyRequest, code: FromPath[str], conn: Conn, user: User) -> Response[Any]:
     """Close a round before its deadline, after a warning was confirmed."""
     me = signed_in(user)
-    await _own_round(conn, code, me)
+    await own_round(conn, code, me)
     if (await request.form()).get("confirmed") == "yes":
         await begin_closing(conn, code=code, actor=me.actor, coordinator_id=me.organization_id, early=True)
         return see_other(f"/coordinator/rounds/{code}", notice="round-closing")
@@ -215,7 +216,7 @@ async def confirm_funding(
 ) -> Response[Any]:
     """The deposit of a transfer pledge has arrived in full."""
     me = signed_in(user)
-    buying_round = await _own_round(conn, code, me)
+    buying_round = await own_round(conn, code, me)
     pledges = await list_round_pledges(conn, round_id=buying_round.id, coordinator_id=me.organization_id)
     deposit = next((_deposit_krw(buying_round, pledge) for pledge in pledges if pledge.id == pledge_id), 0)
     await verify_funding(
@@ -253,7 +254,7 @@ async def retry_submit(
 ) -> Response[Any]:
     """Try a declined hold again on the buyer's behalf."""
     me = signed_in(user)
-    buying_round = await _own_round(conn, code, me)
+    buying_round = await own_round(conn, code, me)
     await retry_charge(conn, charge_id=charge_id, round_id=buying_round.id, actor=me.actor)
     return see_other(f"/coordinator/rounds/{code}", notice="charge-retried")
 

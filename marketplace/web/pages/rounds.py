@@ -1,38 +1,36 @@
 """Pages of rounds: the list, one round with its pledge form and live progress, and the card of a pledge."""
 
-import asyncio
-from collections.abc import AsyncGenerator
 from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
-from litestar import MediaType, Response, get, post
+from litestar import Response, get, post
 from litestar.params import FromPath
-from litestar.response import ServerSentEvent
 
-from catalog.core.viewer import Viewer
 from group_buy.cards import finish_card, request_card, switch_to_transfer
 from group_buy.core.pledge import Funding, LineInput, deposit_ceiling_krw
-from group_buy.core.round import Round, RoundState, takes_pledges
+from group_buy.core.round import Round, RoundState, may_only_help, takes_pledges
 from group_buy.errors import (
     AlreadyPledged,
     CardNotPossible,
     IdReused,
     InvalidPledge,
+    PledgeMayOnlyHelp,
     PledgeNotFound,
     RoundNotOpen,
     VersionConflict,
 )
 from group_buy.gateway import GatewayUnavailable
+from group_buy.inviting import list_announcements, read_participants
 from group_buy.pledging import change_pledge, find_pledge_in_round, get_pledge, place_pledge
 from group_buy.reading import list_buyer_pledges, list_round_audit
 from group_buy.rounds import get_round, list_rounds, read_progress
 from group_buy.transactions import transaction
 from marketplace.accounts.access import CurrentUser, belongs_to, viewer_of
-from marketplace.deps import AnyRequest, Config, Conn, Gateway, Pool, User, signed_in
+from marketplace.deps import AnyRequest, Config, Conn, Gateway, Live, Pool, User, signed_in
 from marketplace.web.cards import list_round_cards
-from marketplace.web.i18n import LANG, gettext
-from marketplace.web.render import environment, page_response, see_other
+from marketplace.web.i18n import gettext
+from marketplace.web.render import page_response, see_other
 from marketplace.web.round_views import (
     deposit_for_one_krw,
     read_goods,
@@ -43,15 +41,23 @@ from marketplace.web.round_views import (
     shown_round,
 )
 
+FORM_ERRORS = (
+    InvalidPledge,
+    CardNotPossible,
+    RoundNotOpen,
+    AlreadyPledged,
+    IdReused,
+    PledgeMayOnlyHelp,
+    VersionConflict,
+)
+"""Refusals that are shown beside the form, with what was typed."""
+
 GROUPS: dict[str, tuple[RoundState, ...]] = {
     "open": ("open", "fill_up"),
     "announced": ("announced",),
     "closing": ("closing",),
     "done": ("cleared", "ordered", "delivered", "settled", "shortfall", "carried_over", "released"),
 }
-STREAM_SECONDS = 1.0
-STREAM_LIFE_SECONDS = 300
-PING_EVERY = 15
 
 
 @get("/rounds", opt={"audience": "anyone"}, include_in_schema=False)
@@ -106,6 +112,16 @@ async def round_context(
         "result": result,
         "my_allocation": mine and mine.allocation,
         "events": [shown_event(line) for line in audit if line.kind.startswith("round.")],
+        "announcements": await list_announcements(conn, round_id=buying_round.id),
+        "participants": await read_participants(conn, round_id=buying_round.id),
+        "may_only_help": is_open
+        and may_only_help(
+            buying_round.state,
+            closes_at=buying_round.closes_at,
+            withdrawal_lock=buying_round.withdrawal_lock,
+            now=now,
+        ),
+        "conflict": None,
         "section": "rounds",
     }
 
@@ -120,52 +136,7 @@ async def round_page(
     return page_response(request, "round.html", **context | {"card_allowed": gateway is not None})
 
 
-async def _render_progress(conn: asyncpg.Connection, code: str, viewer: Viewer) -> tuple[str, RoundState]:
-    buying_round = await get_round(conn, code, viewer=viewer)
-    context = {
-        "buying_round": shown_round(buying_round, await read_goods(conn, offer_id=buying_round.offer_id)),
-        "progress": shown_progress(
-            buying_round, await read_progress(conn, buying_round), units_funded=None, now=await read_now(conn)
-        ),
-    }
-    return environment().get_template("_round_progress.html").render(context), buying_round.state
-
-
-@get("/rounds/{code:str}/progress", opt={"audience": "anyone"}, include_in_schema=False)
-async def round_progress(code: FromPath[str], conn: Conn, user: User) -> Response[str]:
-    """The live part of the page alone, for polling."""
-    html, _ = await _render_progress(conn, code, viewer_of(user))
-    return Response(html, media_type=MediaType.HTML, headers={"cache-control": "no-store"})
-
-
-@get("/rounds/{code:str}/events", opt={"audience": "anyone"}, include_in_schema=False)
-async def round_events(code: FromPath[str], pool: Pool, user: User) -> ServerSentEvent:
-    """Send the live part whenever it changes, until the round is decided or the stream is old."""
-    viewer, lang = viewer_of(user), LANG.get()
-    async with transaction(pool) as conn:
-        await get_round(conn, code, viewer=viewer)
-
-    async def changes() -> AsyncGenerator[dict[str, str], None]:
-        LANG.set(lang)
-        last = ""
-        for second in range(STREAM_LIFE_SECONDS):
-            async with transaction(pool) as conn:
-                html, state = await _render_progress(conn, code, viewer)
-            compared = html.partition('class="as-of"')[0]
-            if compared != last:
-                last = compared
-                yield {"event": "progress", "data": html}
-            elif second % PING_EVERY == 0:
-                yield {"event": "ping", "data": ""}
-            if state not in {"announced", "open", "fill_up", "closing"}:
-                yield {"event": "state", "data": state}
-                return
-            await asyncio.sleep(STREAM_SECONDS)
-
-    return ServerSentEvent(changes())
-
-
-def _read_line(form: Any) -> LineInput:
+def read_line(form: Any) -> LineInput:
     def units(name: str) -> int:
         text = str(form.get(name, "")).strip().replace(",", "")
         if not text.isascii() or not text.isdigit() or len(text) > 7:
@@ -182,6 +153,12 @@ def _read_line(form: Any) -> LineInput:
     )
 
 
+def _read_version(form: Any) -> int | None:
+    """The version of the pledge that the form was filled in against; None for a form without it."""
+    text = str(form.get("version", ""))
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else None
+
+
 def _read_pledge_id(form: Any) -> UUID:
     try:
         return UUID(str(form.get("pledge_id", "")))
@@ -191,7 +168,7 @@ def _read_pledge_id(form: Any) -> UUID:
 
 @post("/rounds/{code:str}/pledges", opt={"audience": "buyer"}, include_in_schema=False)
 async def pledge_submit(
-    request: AnyRequest, code: FromPath[str], pool: Pool, user: User, gateway: Gateway
+    request: AnyRequest, code: FromPath[str], pool: Pool, user: User, gateway: Gateway, live: Live
 ) -> Response[Any]:
     """Place a pledge, or change the one there is; by card, go on to save the card."""
     me = signed_in(user)
@@ -200,17 +177,31 @@ async def pledge_submit(
     try:
         async with transaction(pool) as conn:
             pledge_id = await _place_or_change(
-                conn, code, _read_pledge_id(form), _read_line(form), funding, me
+                conn,
+                code,
+                _read_pledge_id(form),
+                read_line(form),
+                funding,
+                me,
+                seen=_read_version(form),
             )
-    except (InvalidPledge, CardNotPossible, RoundNotOpen, AlreadyPledged, IdReused, VersionConflict) as error:
+    except FORM_ERRORS as error:
         return await _show_again(request, code, pool, me, form, error, card_allowed=gateway is not None)
+    live.changed(code)
     if funding == "card":
         return see_other(f"/rounds/{code}/pledges/{pledge_id}/card")
     return see_other(f"/rounds/{code}", notice="pledge-placed")
 
 
 async def _place_or_change(
-    conn: asyncpg.Connection, code: str, pledge_id: UUID, line: LineInput, funding: Funding, me: CurrentUser
+    conn: asyncpg.Connection,
+    code: str,
+    pledge_id: UUID,
+    line: LineInput,
+    funding: Funding,
+    me: CurrentUser,
+    *,
+    seen: int | None,
 ) -> UUID:
     buying_round = await get_round(conn, code, viewer=me.viewer)
     existing = await find_pledge_in_round(conn, round_id=buying_round.id, buyer_id=me.organization_id)
@@ -232,7 +223,7 @@ async def _place_or_change(
         pledge_id=existing.id,
         buyer=me.viewer,
         person_id=me.person_id,
-        version=existing.version + 1,
+        version=(existing.version if seen is None else seen) + 1,
         lines=(line,),
     )
     return changed.id
@@ -254,7 +245,8 @@ async def _show_again(
     texts = {
         RoundNotOpen: gettext("모집이 끝나 약정을 받을 수 없습니다."),
         AlreadyPledged: gettext("이 회차에 이미 약정이 있습니다. 아래에서 바꾸세요."),
-        VersionConflict: gettext("그 사이 약정이 바뀌었습니다. 지금의 약정을 확인하고 다시 보내세요."),
+        VersionConflict: gettext("그 사이 약정이 바뀌었습니다. 두 내용을 비교하고 다시 보내세요."),
+        PledgeMayOnlyHelp: gettext("마감이 가까워 수량과 한도를 넓히는 변경만 받습니다."),
     }
     errors = {field if field in names else "form": texts.get(type(error), str(error))}
     values = {name: str(form.get(name, "")) for name in names}
@@ -262,12 +254,16 @@ async def _show_again(
         buying_round = await get_round(conn, code, viewer=me.viewer)
         context = await round_context(conn, buying_round, me)
     status = 400 if isinstance(error, InvalidPledge | CardNotPossible) else 409
+    if isinstance(error, AlreadyPledged | VersionConflict):
+        context["conflict"] = values
     shown = context | {"errors": errors, "values": values, "card_allowed": card_allowed}
     return page_response(request, "round.html", status_code=status, **shown)
 
 
 @post("/rounds/{code:str}/withdraw", opt={"audience": "buyer"}, include_in_schema=False)
-async def withdraw_submit(request: AnyRequest, code: FromPath[str], conn: Conn, user: User) -> Response[Any]:
+async def withdraw_submit(
+    request: AnyRequest, code: FromPath[str], conn: Conn, user: User, live: Live
+) -> Response[Any]:
     """Withdraw a pledge; free until the deadline."""
     me = signed_in(user)
     pledge_id = _read_pledge_id(await request.form())
@@ -281,6 +277,7 @@ async def withdraw_submit(request: AnyRequest, code: FromPath[str], conn: Conn, 
             version=pledge.version + 1,
             lines=(),
         )
+        live.changed(code)
     return see_other(f"/rounds/{code}", notice="pledge-withdrawn")
 
 
@@ -366,8 +363,6 @@ async def transfer_submit(
 ROUND_PAGES = [
     rounds_page,
     round_page,
-    round_progress,
-    round_events,
     pledge_submit,
     withdraw_submit,
     card_page,

@@ -20,7 +20,6 @@ from marketplace.web.i18n import LANG, gettext, local, url
 from marketplace.web.labels import N_, label
 from marketplace.web.near_misses import NearMiss, Relief, find_near_misses
 from marketplace.web.pages.home import PROBLEMS
-from marketplace.web.plain_search import search_plainly
 from marketplace.web.render import page_response
 from marketplace.web.search_form import CONDITIONS, SORTS, Condition, SearchForm, read_search_form
 from marketplace.web.suggesting import BESIDE_RESULTS, SuggestionGroup, suggest
@@ -190,37 +189,27 @@ def pages_of(form: SearchForm, page: SearchPage) -> Pages:
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What a search came to, what else has that name, and where it found nothing, what is near.
-
-    `is_degraded` = without the engine.
-    """
+    """What a search came to, what else has that name, and where it found nothing, what is near."""
 
     page: SearchPage
     beside: Sequence[SuggestionGroup] = ()
     near: Sequence[NearMiss] = ()
-    is_degraded: bool = False
 
 
 async def find(
     engine: SearchEngine, conn: asyncpg.Connection, *, form: SearchForm, user: CurrentUser | None
 ) -> Found:
-    """Ask the engine, and PostgreSQL where the engine is down."""
+    """Ask the engine; where it is down, PostgreSQL has answered and the page says so."""
     lang, principal = LANG.get(), principal_of(user)
-    try:
-        page = await engine.search(form.to_query(lang=lang), principal)
-        is_plain = not form.is_narrowed and form.page == 1
-        beside = (
-            await suggest(engine, text=form.text, principal=principal, kinds=BESIDE_RESULTS)
-            if is_plain
-            else ()
-        )
-        if page.total:
-            return Found(page, beside)
-        near = await find_near_misses(engine, form=form, principal=principal, lang=lang)
-        return Found(page, beside, near)
-    except SearchUnavailable as error:
-        log.warning("search is degraded", index=error.index, reason=error.reason)
-        return Found(await search_plainly(conn, form=form, viewer=viewer_of(user)), is_degraded=True)
+    page = await engine.search(form.to_query(lang=lang), principal)
+    is_plain = not form.is_narrowed and form.page == 1
+    beside = (
+        await suggest(engine, text=form.text, principal=principal, kinds=BESIDE_RESULTS) if is_plain else ()
+    )
+    if page.total:
+        return Found(page, beside)
+    near = await find_near_misses(engine, form=form, principal=principal, lang=lang)
+    return Found(page, beside, near)
 
 
 def documents_of(hits: Sequence[SearchHit]) -> list[CatalogDocument]:
@@ -260,7 +249,7 @@ async def result_context(
         "literal_href": url(msgspec.structs.replace(form, is_literal=True).address()),
         "relaxed": "relaxed" in page.notices,
         "cut": "text_cut" in page.notices,
-        "degraded": found.is_degraded,
+        "degraded": "degraded" in page.notices,
         "refused": [f"{name}={value[:40]}" for name, value in form.refused],
         "suggestions": [p.query_en if LANG.get() == "en" else p.query_ko for p in PROBLEMS],
     }

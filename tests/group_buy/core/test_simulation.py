@@ -109,6 +109,7 @@ def test_ids_of_two_kinds_are_refused() -> None:
 def test_an_explanation_stands_beside_the_answer() -> None:
     explained = answer(document(), explain=True)
     tiers, lines = explained.pop("tiers"), explained.pop("lines")
+    assert len(explained.pop("input_sha256")) == 64
     assert explained == answer(document())
     assert [(tier["status"], tier["quantity_largest"]) for tier in tiers] == [
         ("reachable", 15),

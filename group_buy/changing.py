@@ -1,0 +1,157 @@
+"""Change what pledges were allocated, with the money that follows: negative entries beside the old, nothing rewritten."""
+
+from collections.abc import Mapping
+from typing import Literal
+from uuid import UUID
+
+import asyncpg
+
+from catalog.core.money import vat_krw
+from group_buy.allocating import AllocatedPledge, insert_transfers, write_allocations
+from group_buy.core.round import Round
+
+ChangeReason = Literal["lapsed", "reclearing", "delivery", "survey_exit"]
+
+
+async def change_allocations(
+    conn: asyncpg.Connection,
+    buying_round: Round,
+    units: Mapping[UUID, int],
+    *,
+    unit_price_krw: int,
+    reason: ChangeReason,
+    person_id: int | None,
+    only: frozenset[UUID] | None = None,
+) -> None:
+    """Bring a round's allocations to `units` a pledge (absent = 0) at one price, or only those of some pledges.
+
+    A pledge without an allocation gets one. Lapsed deposits that were taken are forfeited; every other won above
+    what is owed now goes back: first off a balance that is due, then as a refund. Sets the round's quantity.
+    """
+    rows = await conn.fetch(
+        "SELECT * FROM current_allocations WHERE round_id = $1 ORDER BY id", buying_round.id
+    )
+    for row in rows:
+        if only is not None and row["pledge_id"] not in only:
+            continue
+        quantity = units.get(row["pledge_id"], 0)
+        if (quantity, unit_price_krw) != (row["quantity"], row["unit_price_krw"]) and (
+            quantity or row["quantity"]
+        ):
+            await _change(conn, buying_round, row, quantity, unit_price_krw, reason, person_id)
+    known = {row["pledge_id"] for row in rows}
+    newcomers = {pledge_id: count for pledge_id, count in units.items() if count and pledge_id not in known}
+    if newcomers and only is None:
+        await _admit(conn, buying_round, newcomers, unit_price_krw)
+    await conn.execute(
+        """
+        UPDATE rounds SET quantity = (SELECT coalesce(sum(quantity), 0) FROM current_allocations WHERE round_id = $1)
+        WHERE id = $1
+        """,
+        buying_round.id,
+    )
+
+
+async def _change(
+    conn: asyncpg.Connection,
+    buying_round: Round,
+    row: asyncpg.Record,
+    quantity: int,
+    unit_price_krw: int,
+    reason: ChangeReason,
+    person_id: int | None,
+) -> None:
+    forfeited_krw = await _forfeit(conn, row["id"]) if reason == "lapsed" else 0
+    supply_krw = quantity * unit_price_krw
+    total_krw = supply_krw + vat_krw(supply_krw)
+    await conn.execute(
+        """
+        INSERT INTO allocation_changes (allocation_id, change_no, reason, quantity, unit_price_krw,
+                                        supply_krw, vat_krw, total_krw, forfeited_krw, person_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        """,
+        row["id"],
+        row["change_no"] + 1,
+        reason,
+        quantity,
+        unit_price_krw,
+        supply_krw,
+        total_krw - supply_krw,
+        total_krw,
+        forfeited_krw,
+        person_id,
+    )
+    await _balance_out(conn, buying_round, row, owed_krw=total_krw + row["forfeited_krw"] + forfeited_krw)
+
+
+async def _forfeit(conn: asyncpg.Connection, allocation_id: UUID) -> int:
+    """Let go of a hold that could not be taken, and return the won of deposits that were."""
+    await conn.execute(
+        """
+        UPDATE charges SET capture_krw = 0, allocation_id = NULL, next_attempt_at = clock_timestamp()
+        WHERE allocation_id = $1 AND purpose = 'deposit' AND state = 'authorized'
+        """,
+        allocation_id,
+    )
+    taken: int = await conn.fetchval(
+        """
+        SELECT coalesce(sum(capture_krw), 0)::bigint FROM charges
+        WHERE allocation_id = $1 AND purpose = 'deposit' AND state = 'captured'
+        """,
+        allocation_id,
+    )
+    return taken
+
+
+async def _balance_out(
+    conn: asyncpg.Connection, buying_round: Round, row: asyncpg.Record, *, owed_krw: int
+) -> None:
+    """Make deposits + balances - refunds of an allocation what is owed now, to the won."""
+    sums = await conn.fetchrow(
+        """
+        SELECT coalesce(sum(CASE purpose WHEN 'deposit' THEN capture_krw WHEN 'balance' THEN amount_krw
+                                         ELSE -amount_krw END), 0)::bigint AS entered_krw,
+               coalesce(sum(amount_krw) FILTER (WHERE purpose = 'balance' AND state = 'due'), 0)::bigint AS due_krw
+        FROM charges WHERE allocation_id = $1 AND state <> 'released'
+        """,
+        row["id"],
+    )
+    assert sums is not None, "an aggregate always answers"
+    missing_krw = owed_krw - sums["entered_krw"]
+    if missing_krw == 0:
+        return
+    who = (row["pledge_id"], row["id"], row["buyer_id"])
+    if missing_krw < 0 and sums["due_krw"]:
+        await conn.execute(
+            """
+            WITH dropped AS (
+                UPDATE charges SET state = 'released'
+                WHERE allocation_id = $1 AND purpose = 'balance' AND state = 'due' RETURNING id, attempt
+            )
+            INSERT INTO charge_events (charge_id, attempt, state) SELECT id, attempt, 'released' FROM dropped
+            """,
+            row["id"],
+        )
+        missing_krw += sums["due_krw"]
+    if missing_krw > 0:
+        await insert_transfers(conn, buying_round, purpose="balance", owed=[(*who, missing_krw)])
+    elif missing_krw < 0:
+        await insert_transfers(conn, buying_round, purpose="refund", owed=[(*who, -missing_krw)])
+
+
+async def _admit(
+    conn: asyncpg.Connection, buying_round: Round, newcomers: Mapping[UUID, int], unit_price_krw: int
+) -> None:
+    """Allocate to pledges of the waiting list. Their deposits went back already: all of it is a balance."""
+    rows = await conn.fetch(
+        """
+        UPDATE pledges SET outcome = 'allocated' WHERE id = ANY ($1) AND outcome = 'released'
+        RETURNING id, buyer_id
+        """,
+        list(newcomers),
+    )
+    assert len(rows) == len(newcomers)
+    pledges = [
+        AllocatedPledge(row["id"], row["buyer_id"], {1: newcomers[row["id"]]}, None, 0) for row in rows
+    ]
+    await write_allocations(conn, buying_round, pledges, unit_price_krw=unit_price_krw)
