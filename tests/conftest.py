@@ -109,7 +109,8 @@ async def _left_behind(pool: asyncpg.Pool) -> list[str]:
     for conn in idle:
         rows = await conn.fetch(
             """
-            SELECT 'setting ' || name AS what FROM pg_settings WHERE source = 'session'
+            -- asyncpg turns jit off while it looks up a type, and puts it back by hand
+            SELECT 'setting ' || name AS what FROM pg_settings WHERE source = 'session' AND name <> 'jit'
             UNION ALL SELECT 'advisory lock ' || objid FROM pg_locks
                 WHERE locktype = 'advisory' AND pid = pg_backend_pid()
             UNION ALL SELECT 'channel ' || channel FROM pg_listening_channels() AS channel

@@ -267,7 +267,7 @@ def add_cells(batch: BatchMaker, line: int, cells: list[str]) -> None:
         batch.errors.append(row_error(line, "", f"{len(cells)} cells", wording))
         batch.count += 1
         return
-    if any("'" in cell for cell in cells):
+    if "'" in "".join(cells):
         cells = [_unescaped(cell) for cell in cells]
     batch.add(line, header, cells)
 

@@ -89,8 +89,10 @@ async def test_a_key_or_model_that_comes_again_in_a_later_batch_is_refused(
         "UPDATE products SET name_ko = '고침' WHERE code = 'p-1'",
         "UPDATE product_specs s SET shown = '7 kg' FROM products p WHERE p.id = s.product_id AND p.code = 'p-1'",
         "DELETE FROM product_specs s USING products p WHERE p.id = s.product_id AND p.code = 'p-1'",
-        "INSERT INTO product_specs (product_id, code, number, shown) "
-        "SELECT id, 'reach', 5, '5 mm' FROM products WHERE code = 'p-1'",
+        """
+        INSERT INTO product_specs (product_id, code, number, shown)
+        SELECT id, 'reach', 5, '5 mm' FROM products WHERE code = 'p-1'
+        """,
     ],
 )
 async def test_a_row_that_somebody_changed_since_is_looked_at_again(market: Any, change: str) -> None:
