@@ -52,10 +52,14 @@ class RowError(Struct, frozen=True, kw_only=True):
 
 
 class RawRow(Struct, frozen=True):
-    """One row as text: NFC, trimmed, no control characters. `line` is where it begins in the file."""
+    """One row as text: NFC, trimmed, no control characters. `line` is where it begins in the file.
+
+    `guesses` are columns that the reader filled without knowing; they never replace what is listed.
+    """
 
     line: int
     cells: dict[str, str]
+    guesses: frozenset[str] = frozenset()
 
 
 class RawTable(Struct, frozen=True, kw_only=True):

@@ -160,6 +160,7 @@ class FilePlan:
                 ),
                 stored.get(row.key),
                 digests.get(row.line),
+                row.guesses,
             )
             for row in parsed
         ]
