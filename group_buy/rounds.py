@@ -113,16 +113,8 @@ async def open_round(
     """
     coordinator = Viewer(organization_id=coordinator_id, kind="coordinator")
     offer = await get_offer(conn, code=offer_code, viewer=coordinator)
-    if offer.state != "published":  # a coordinator sees drafts, but does not publish them for their vendor
-        raise OfferNotFound(offer_code)
-    try:
-        require_valid_offer(capacity=offer.capacity, pack_size=offer.pack_size, tiers=offer.tiers)
-    except OfferError as error:
-        raise InvalidRound("/offer_code", str(error)) from error
     now = await conn.fetchval("SELECT clock_timestamp()")
-    if offer.valid_until is not None and offer.valid_until < now.astimezone(KOREA).date():
-        raise InvalidRound("/offer_code", f"an offer that is still valid; it ended on {offer.valid_until}")
-    now = await conn.fetchval("SELECT clock_timestamp()")
+    _require_live_offer(offer, now=now)
     terms = _valid_terms(offer, allocation_rule)
     if closes_at <= max(now, opens_at):
         raise InvalidRound("/closes_at", "after the opening and in the future")
@@ -175,6 +167,13 @@ async def open_round(
         closes_at=closes_at.isoformat(),
     )
     return buying_round
+
+
+def _require_live_offer(offer: Offer, *, now: datetime) -> None:
+    if offer.state != "published":  # a coordinator sees drafts, but does not publish them for their vendor
+        raise OfferNotFound(offer.code)
+    if offer.valid_until is not None and offer.valid_until < now.astimezone(KOREA).date():
+        raise InvalidRound("/offer_code", f"an offer that is still valid; it ended on {offer.valid_until}")
 
 
 async def _fix_policies(conn: asyncpg.Connection, round_id: int, policies: RoundPolicies) -> Round:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from catalog.core.aas_reader import AasProperty, Shell, read_shells
 from catalog.core.cells import CODE_LENGTH_MAX, Wording
-from catalog.core.import_rows import BatchMaker, RawTable, broken, row_error
+from catalog.core.import_rows import BatchMaker, RawRow, RawTable, broken, row_error
 from catalog.core.zip_files import UnsafeZip
 
 UNKNOWN_COUNTRY = "ZZ"
@@ -75,6 +75,9 @@ def read_aasx(content: bytes) -> Iterator[RawTable]:
             batch.errors.append(row_error(line, column, found, wording))
         if not missing:
             batch.add(line, list(row), list(row.values()))
+            batch.rows[-1:] = [
+                RawRow(kept.line, kept.cells, _guesses(shell, row)) for kept in batch.rows[-1:]
+            ]
     if not batch.rows:
         wording = Wording(
             "a shell that names maker, product and article number", "제조사·제품명·품번이 있는 자산관리셸"
@@ -119,6 +122,17 @@ def product_of(shell: Shell) -> dict[str, str]:
     if not is_software:
         row |= {f"spec.{code}": value for code, value in _specs(found, number).items() if value}
     return row
+
+
+def _guesses(shell: Shell, row: dict[str, str]) -> frozenset[str]:
+    """The columns that a shell says nothing about, or not for sure: good enough for a new listing only."""
+    guesses = {"maker", "maker_ko", "category", "subcategory", "summary_en"}
+    designation = _find(shell, *_MEANINGS["name"])
+    if designation is None or "ko" not in designation.texts:
+        guesses.add("name_ko")
+    if row["maker_country"] == UNKNOWN_COUNTRY:
+        guesses.add("maker_country")
+    return frozenset(guesses | {name for name, cell in row.items() if not cell})
 
 
 def _find(shell: Shell, irdi: tuple[str, ...], names: tuple[str, ...]) -> AasProperty | None:
@@ -174,7 +188,7 @@ def _facts(shell: Shell) -> Iterator[str]:
             continue
         name = _CAMEL.sub(" ", prop.id_short).strip().capitalize()
         fact = f"{name}: {value}" + (f" {prop.unit}" if prop.unit and _NUMBER.fullmatch(value) else "")
-        if fact.isascii() and len(fact) <= FACT_LENGTH_MAX and ";" not in fact:
+        if value != "0" and fact.isascii() and len(fact) <= FACT_LENGTH_MAX and ";" not in fact:
             yield fact
             count += 1
             if count == FACTS_MAX:

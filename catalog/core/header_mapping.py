@@ -188,6 +188,7 @@ def mapped(table: RawTable, mapping: HeaderMapping) -> RawTable:
                 for name, column, unit in kept
                 if (cell := row.cells.get(name)) is not None
             },
+            row.guesses,
         )
         for row in table.rows
     )

@@ -52,10 +52,14 @@ class RowError(Struct, frozen=True, kw_only=True):
 
 
 class RawRow(Struct, frozen=True):
-    """One row as text: NFC, trimmed, no control characters. `line` is where it begins in the file."""
+    """One row as text: NFC, trimmed, no control characters. `line` is where it begins in the file.
+
+    `guesses` are columns that the reader filled without knowing; they never replace what is listed.
+    """
 
     line: int
     cells: dict[str, str]
+    guesses: frozenset[str] = frozenset()
 
 
 class RawTable(Struct, frozen=True, kw_only=True):
@@ -267,7 +271,7 @@ def add_cells(batch: BatchMaker, line: int, cells: list[str]) -> None:
         batch.errors.append(row_error(line, "", f"{len(cells)} cells", wording))
         batch.count += 1
         return
-    if any("'" in cell for cell in cells):
+    if "'" in "".join(cells):
         cells = [_unescaped(cell) for cell in cells]
     batch.add(line, header, cells)
 

@@ -33,6 +33,7 @@ class ParsedRow(Struct, frozen=True):
     line: int
     key: str
     values: dict[str, Any]
+    guesses: frozenset[str] = frozenset()
 
 
 class ParsedTable(Struct, frozen=True, kw_only=True):
@@ -93,7 +94,7 @@ def parse_table(
         values = _parse_cells(shape, readers, raw, errors=found)
         errors.extend(found)
         if not found:
-            rows.append(ParsedRow(raw.line, str(values[shape.key]), values))
+            rows.append(ParsedRow(raw.line, str(values[shape.key]), values, raw.guesses))
     return ParsedTable(rows=tuple(rows), keys=frozenset(keys), errors=tuple(errors))
 
 
@@ -112,6 +113,8 @@ def complete_row(
         if "specs" in values:
             values["specs"] = {code: value for code, value in values["specs"].items() if value}
         return shape.row_type(**values)
+    for name in parsed.guesses & values.keys():
+        del values[name]
     if isinstance(current, ProductRow):
         merged = {**current.specs, **values.get("specs", {})}
         values["specs"] = {code: value for code, value in merged.items() if value}

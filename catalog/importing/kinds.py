@@ -116,7 +116,7 @@ KINDS: Mapping[ImportKind, KindRows] = {
         products.count_missing,
         _LISTERS,
         _LISTERS,
-        as_they_are,
+        products.resolve,
         products.lock,
         Digests(products.read_digests, products.write_digests),
     ),

@@ -126,12 +126,15 @@ class FilePlan:
         keys = [raw.cells.get("code", "") for raw in batch.rows]
         known = await digests.read(conn, keys=keys)
         unchanged = set()
+        base = self.digest_base.copy()
+        base.update("\x1f".join(batch.columns or ()).encode())
         for raw, key in zip(batch.rows, keys, strict=True):
-            digest = self.digest_base.copy()
-            digest.update("\x1f".join((*raw.cells, *raw.cells.values())).encode())
-            found.by_line[raw.line] = digest.digest()
+            hashed = base.copy()
+            words = raw.cells.values() if batch.columns else (*raw.cells, *raw.cells.values())
+            hashed.update("\x1f".join(words).encode())
+            digest = found.by_line[raw.line] = hashed.digest()
             stored = known.get(key)
-            if stored is not None and stored[0] == digest.digest():
+            if stored is not None and stored[0] == digest:
                 unchanged.add(raw.line)
                 self.owner_ids.add(stored[1])
         return _Digests(found.by_line, frozenset(unchanged))
@@ -157,6 +160,7 @@ class FilePlan:
                 ),
                 stored.get(row.key),
                 digests.get(row.line),
+                row.guesses,
             )
             for row in parsed
         ]

@@ -44,6 +44,33 @@ async def read(
     return {stored.row.code: stored for stored in found if isinstance(stored.row, ProductRow)}
 
 
+async def resolve(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) -> list[StagedRow]:
+    """A maker whose writing is a guess ("FESTO") is the listed one of the same letters ("Festo"), if there is one."""
+    asked = [
+        row.row.maker.lower() for row in rows if "maker" in row.guesses and isinstance(row.row, ProductRow)
+    ]
+    if not asked:
+        return list(rows)
+    found = await conn.fetch(
+        "SELECT name, name_ko, country FROM makers WHERE lower(name) = ANY ($1::text[]) ORDER BY id DESC",
+        asked,
+    )
+    known = {row["name"].lower(): row for row in found}
+    return [
+        msgspec.structs.replace(
+            staged,
+            row=msgspec.structs.replace(
+                staged.row, maker=maker["name"], maker_ko=maker["name_ko"], maker_country=maker["country"]
+            ),
+        )
+        if "maker" in staged.guesses
+        and isinstance(staged.row, ProductRow)
+        and (maker := known.get(staged.row.maker.lower()))
+        else staged
+        for staged in rows
+    ]
+
+
 async def check(
     conn: asyncpg.Connection, *, rows: Sequence[StagedRow], importer: Organization, seen: Seen
 ) -> list[RowError]:

@@ -52,6 +52,7 @@ class StagedRow(Struct, frozen=True):
     row: ListingRow
     current: StoredRow | None
     digest: bytes | None = None
+    guesses: frozenset[str] = frozenset()
 
     @property
     def is_changed(self) -> bool:

@@ -101,6 +101,8 @@ def report_view(found: Import) -> ReportView:
         for e in report.errors
     ]
     header = report.header.columns if report.header else ()
+    # what an unknown column is, is asked above the table of errors
+    unknown = {column.name for column in header if column.is_unknown}
     total = found.rows_total
     return ReportView(
         id=str(found.id),
@@ -121,7 +123,7 @@ def report_view(found: Import) -> ReportView:
         is_stopped=found.state == "stopped",
         progress_percent=min(100, found.rows_done * 100 // total) if total else None,
         rows_done=found.rows_done,
-        causes=causes_of(errors),
+        causes=causes_of([error for error in errors if error.column not in unknown]),
         new_keys=report.new_keys,
         changes=report.changes,
         missing_keys=report.missing_keys,

@@ -89,10 +89,10 @@ async def test_a_key_or_model_that_comes_again_in_a_later_batch_is_refused(
         "UPDATE products SET name_ko = '고침' WHERE code = 'p-1'",
         "UPDATE product_specs s SET shown = '7 kg' FROM products p WHERE p.id = s.product_id AND p.code = 'p-1'",
         "DELETE FROM product_specs s USING products p WHERE p.id = s.product_id AND p.code = 'p-1'",
-        (
-            "INSERT INTO product_specs (product_id, code, number, shown) "
-            "SELECT id, 'reach', 5, '5 mm' FROM products WHERE code = 'p-1'"
-        ),
+        """
+        INSERT INTO product_specs (product_id, code, number, shown)
+        SELECT id, 'reach', 5, '5 mm' FROM products WHERE code = 'p-1'
+        """,
     ],
 )
 async def test_a_row_that_somebody_changed_since_is_looked_at_again(market: Any, change: str) -> None:
@@ -288,6 +288,23 @@ async def test_a_shell_is_listed_like_any_other_row_and_twice_changes_nothing(ma
     report = await bring_file(market, content, ".aasx", market.alpha, kind="offers")
     assert not report.is_applied
     assert report.error_count > 0
+
+
+async def test_a_shell_does_not_replace_what_it_does_not_know(market: Any) -> None:
+    listed = market.row(
+        "products", code="hanbit-drive-hd-750", maker="HANBIT Drive co., ltd.", maker_ko="한빛드라이브", model="HD-750",
+        category="controller", subcategory="servo drive", name_en="Drive", summary_ko="요약", series="HD",
+    )  # fmt: skip
+    await market.bring("products", listed | {"vendor": "alpha"})
+    report = await bring_file(market, a_zip({"aasx/data.xml": AAS_2_XML}), ".aasx", market.alpha)
+    assert summary(report) == (0, 1, 0, 0, 0)
+    row = await market.conn.fetchrow(
+        "SELECT m.name_ko AS maker, p.* FROM products p JOIN makers m ON m.id = p.maker_id"
+    )
+    kept = (row["maker"], row["subcategory"], row["summary_ko"], row["series"])
+    assert kept == ("한빛드라이브", "servo drive", "요약", "HD")
+    assert (row["name_ko"], row["name_en"]) == ("서보 드라이브", "Servo drive")
+    assert await market.conn.fetchval("SELECT count(*) FROM makers") == 1
 
 
 # -- pictures ------------------------------------------------------------------------------------------

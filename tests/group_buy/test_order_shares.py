@@ -8,7 +8,8 @@ from builders import a_coordinator, a_pledge, a_round, fund
 
 from catalog.core.viewer import Viewer
 from catalog.origin_claims import claim_origin, verify_origin_claim
-from group_buy.closing import begin_closing, clear_if_decided
+from group_buy.closing import begin_closing
+from group_buy.deciding import clear_if_decided
 
 
 async def shares(conn: asyncpg.Connection) -> list[tuple[int | None, int | None]]:

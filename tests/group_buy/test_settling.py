@@ -22,9 +22,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog.events import SYSTEM
-from group_buy.closing import begin_closing, clear_if_decided
+from group_buy.closing import begin_closing
 from group_buy.core.charge import CHARGE_TRANSITIONS, ChargeState, steps_to
 from group_buy.core.pledge import Pledge, deposit_ceiling_krw
+from group_buy.deciding import clear_if_decided
 from group_buy.errors import ChargeNotFound, ChargeStateConflict
 from group_buy.gateway import HoldRequest, HoldResult, WebhookHint
 from group_buy.reading import list_charges
