@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ci check fmt assets bench bench-search lock screenshots
+.PHONY: help demo test test-ci test-long check fmt assets bench bench-group-buy bench-search lock screenshots
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -29,11 +29,14 @@ demo: $(VENV)/demo.installed ## run the market with demo data: http://127.0.0.1:
 	@exec $(BIN)/marketplace demo --port $(PORT)
 
 test: $(VENV)/dev.installed ## unit, property, flow and (where a browser is found) browser tests
-	$(BIN)/python -m pytest -m "not ci" --ignore tests/browser $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not ci and not long" --ignore tests/browser $(PYTEST_ARGS)
 	$(BIN)/python -m pytest tests/browser $(PYTEST_ARGS) # apart: the browser's driver keeps an event loop of its own
 
 test-ci: $(VENV)/dev.installed ## the slow tests: kills, newcomers, whole walks
 	$(BIN)/python -m pytest -m ci $(PYTEST_ARGS)
+
+test-long: $(VENV)/dev.installed ## histories and closings in their nightly size
+	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
 
 check: $(VENV)/dev.installed ## ruff, format, mypy --strict, import contracts, types of the scripts
 	$(BIN)/ruff check .
@@ -51,6 +54,9 @@ assets: $(VENV)/dev.installed ## bundle scripts and styles anew, after a change 
 
 bench: $(VENV)/dev.installed ## measured ratios against raw parts of the same run
 	$(BIN)/python tests/benchmarks/__main__.py
+
+bench-group-buy: $(VENV)/dev.installed ## joins and closings against plain inserts of the same run
+	$(BIN)/python tests/benchmarks/bench_rounds.py
 
 bench-search: $(VENV)/dev.installed ## the limits of search, with ratios to the raw engine and to PostgreSQL
 	$(BIN)/python tests/benchmarks/bench_search.py
