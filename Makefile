@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ci test-long check fmt bench lock screenshots
+.PHONY: help demo test test-ci check fmt assets bench bench-search lock screenshots
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -29,23 +29,31 @@ demo: $(VENV)/demo.installed ## run the market with demo data: http://127.0.0.1:
 	@exec $(BIN)/marketplace demo --port $(PORT)
 
 test: $(VENV)/dev.installed ## unit, property, flow and (where a browser is found) browser tests
-	$(BIN)/python -m pytest -m "not ci" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not ci" --ignore tests/browser $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/browser $(PYTEST_ARGS) # apart: the browser's driver keeps an event loop of its own
 
 test-ci: $(VENV)/dev.installed ## the slow tests: kills, newcomers, whole walks
 	$(BIN)/python -m pytest -m ci $(PYTEST_ARGS)
 
-check: $(VENV)/dev.installed ## ruff, format, mypy --strict, import contracts
+check: $(VENV)/dev.installed ## ruff, format, mypy --strict, import contracts, types of the scripts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python build_assets.py --check
 
 fmt: $(VENV)/dev.installed ## format and mend what can be mended by itself
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+assets: $(VENV)/dev.installed ## bundle scripts and styles anew, after a change below web/
+	$(BIN)/python build_assets.py
+
 bench: $(VENV)/dev.installed ## measured ratios against raw parts of the same run
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python tests/benchmarks/__main__.py
+
+bench-search: $(VENV)/dev.installed ## the limits of search, with ratios to the raw engine and to PostgreSQL
+	$(BIN)/python tests/benchmarks/bench_search.py
 
 screenshots: $(VENV)/dev.installed ## pictures of the pages into screenshots/ (needs a Chromium)
 	$(BIN)/python tests/browser/take_screenshots.py

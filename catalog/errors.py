@@ -60,6 +60,27 @@ class ImportNotFound(NotFound):
     noun = "import"
 
 
+class ImageNotFound(NotFound):
+    """No picture of this address, or of nothing that the viewer may see."""
+
+    noun = "image"
+
+
+class ListingNotOwned(NotFound):
+    """No listing of this code that belongs to the asker."""
+
+    noun = "listing of yours"
+
+
+class TooManyImages(CatalogError):
+    """A listing has as many pictures as it may have."""
+
+    def __init__(self, code: str, *, limit: int) -> None:
+        self.code = code
+        self.limit = limit
+        super().__init__(f"{code!r} has {limit} pictures already")
+
+
 class TooManyCodes(CatalogError):
     """More listings were asked for at once than one answer holds."""
 

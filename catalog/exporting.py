@@ -7,10 +7,11 @@ import asyncpg
 from catalog.core.import_rows import write_csv, write_json_lines
 from catalog.core.listing_columns import COLUMNS, SPEC_PREFIX, cells_of
 from catalog.core.listing_rows import ImportKind, ProductRow
+from catalog.core.xlsx_files import write_xlsx
 from catalog.errors import UnknownKind
 from catalog.importing.kinds import KINDS
 
-EXPORT_SUFFIXES = (".csv", ".jsonl")
+EXPORT_SUFFIXES = (".csv", ".xlsx", ".jsonl")
 
 
 async def export_rows(
@@ -35,17 +36,17 @@ async def export_rows(
 
 
 def write_export(kind: ImportKind, rows: Iterator[dict[str, str]], *, suffix: str) -> bytes:
-    """The file for `export_rows`, by suffix: `.csv` or `.jsonl`.
+    """The file for `export_rows`, by suffix: `.csv`, `.xlsx` or `.jsonl`.
 
-    CSV cells that a spreadsheet would run as a formula get an apostrophe in front, and the import takes it
+    Cells that a spreadsheet would run as a formula get an apostrophe in front, and the import takes it
     off again. Raises UnknownKind for another suffix.
     """
     listed = list(rows)
     if suffix == ".jsonl":
         return write_json_lines(listed)
-    if suffix != ".csv":
+    if suffix not in EXPORT_SUFFIXES:
         raise UnknownKind(suffix, allowed=EXPORT_SUFFIXES)
     columns: Sequence[str] = COLUMNS[kind].names
     if listed:
         columns = [*columns, *(name for name in listed[0] if name.startswith(SPEC_PREFIX))]
-    return write_csv(columns, listed)
+    return write_csv(columns, listed) if suffix == ".csv" else write_xlsx(columns, listed)

@@ -164,6 +164,17 @@ async def settle_outcomes(conn: asyncpg.Connection, buying_round: Round) -> None
         """,
         buying_round.id,
     )
+    unasked = await conn.fetch(
+        """
+        UPDATE charges SET state = 'released', capture_krw = 0
+        WHERE round_id = $1 AND method = 'card' AND purpose = 'deposit' AND state = 'due' RETURNING id, attempt
+        """,
+        buying_round.id,
+    )
+    await conn.executemany(
+        "INSERT INTO charge_events (charge_id, attempt, state) VALUES ($1, $2, 'released')",
+        [(row["id"], row["attempt"]) for row in unasked],
+    )
     await conn.execute(
         """
         UPDATE charges SET capture_krw = 0, next_attempt_at = clock_timestamp()

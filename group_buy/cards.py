@@ -10,6 +10,7 @@ from group_buy.core.pledge import Pledge, deposit_ceiling_krw
 from group_buy.core.round import Round
 from group_buy.errors import CardNotPossible, RoundNotOpen
 from group_buy.gateway import PaymentGateway, SavedMethod
+from group_buy.pledging import ROUND_LOCK
 from group_buy.transactions import transaction
 
 
@@ -117,13 +118,14 @@ async def finish_card(
 ) -> SavedMethod:
     """Ask the provider how the saving of a pledge's newest card, or of one setup, ended, and write it down.
 
-    The browser, or a webhook, only says that it is done; what it says about the card is not believed.
+    The browser, or a webhook, only says that it is done; what it says about the card is not believed. Whichever
+    comes second gets the same answer. A declined card may be followed by a good one in the same setup.
     """
     async with transaction(pool) as conn:
         row = await conn.fetchrow(
             """
-            SELECT id, pledge_id, setup_ref FROM payment_methods
-            WHERE (pledge_id = $1 OR setup_ref = $2) AND state = 'requested' AND setup_ref IS NOT NULL
+            SELECT id, pledge_id, setup_ref, state, method_ref, card_brand, card_last4 FROM payment_methods
+            WHERE (pledge_id = $1 OR setup_ref = $2) AND setup_ref IS NOT NULL
             ORDER BY created_at DESC LIMIT 1
             """,
             pledge_id,
@@ -131,6 +133,8 @@ async def finish_card(
         )
     if row is None:
         return SavedMethod(state="failed", reason="nothing_requested")
+    if row["state"] == "ready":
+        return SavedMethod("ready", row["method_ref"], row["card_brand"], row["card_last4"])
     saved = await gateway.read_setup(setup_ref=row["setup_ref"])
     if saved.state == "requested":
         return saved
@@ -139,7 +143,7 @@ async def finish_card(
             """
             UPDATE payment_methods SET state = $2, method_ref = $3, card_brand = $4, card_last4 = $5,
                 client_secret = NULL, ready_at = CASE WHEN $2 = 'ready' THEN clock_timestamp() END
-            WHERE id = $1 AND state = 'requested'
+            WHERE id = $1 AND state NOT IN ('ready', $2)
             RETURNING id
             """,
             row["id"],
@@ -180,6 +184,8 @@ async def switch_to_transfer(
     Raises:
         RoundNotOpen: the round has closed.
     """
+    # Closing holds this lock alone: it counts a pledge as secured by card or by transfer, never as both.
+    await conn.execute("SELECT pg_advisory_xact_lock_shared($1, $2)", ROUND_LOCK, buying_round.id)
     switched = await conn.fetchval(
         """
         UPDATE pledges SET funding = 'transfer' WHERE id = $1 AND EXISTS (

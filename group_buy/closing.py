@@ -16,16 +16,18 @@ from group_buy.pledging import PLEDGE_ROW, ROUND_LOCK, read_pledge
 from group_buy.rounds import ROUND_COLUMNS, load_lines, move_round, read_round
 
 
-async def due_rounds(conn: asyncpg.Connection, *, limit: int = 20) -> list[str]:
-    """List codes of rounds that are past their deadline or waiting to be cleared."""
+async def due_rounds(conn: asyncpg.Connection) -> list[str]:
+    """List codes of all rounds that are past their deadline, then of those waiting to be cleared.
+
+    Without a limit: a round may wait for days, and must not keep another from being looked at.
+    """
     rows = await conn.fetch(
         """
         SELECT code FROM rounds
         WHERE state = 'closing' OR (state = ANY ($1) AND closes_at <= clock_timestamp())
-        ORDER BY closes_at LIMIT $2
+        ORDER BY state = 'closing', closes_at
         """,
         list(PLEDGING_STATES),
-        limit,
     )
     return [row["code"] for row in rows]
 
@@ -168,9 +170,13 @@ def _pledge_of(line: PledgeLine) -> str:
 
 
 async def _count_undecided(conn: asyncpg.Connection, buying_round: Round) -> tuple[int, int, datetime]:
+    """Count cards still being asked and transfers not verified.
+
+    A card whose owner would have to confirm in person is decided: nobody is there at the close.
+    """
     row = await conn.fetchrow(
         f"""
-        SELECT count(*) FILTER (WHERE pledge.funding = 'card' AND c.state IN ('due', 'processing', 'action_required')),
+        SELECT count(*) FILTER (WHERE pledge.funding = 'card' AND c.state IN ('due', 'processing')),
                count(*) FILTER (WHERE pledge.funding = 'transfer' AND f.pledge_id IS NULL),
                clock_timestamp()
         FROM ({PLEDGE_ROW} WHERE p.round_id = $1 AND v.state = 'placed') pledge

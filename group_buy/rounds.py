@@ -1,12 +1,13 @@
 """Open a round on an offer, and read rounds with their live progress."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import asyncpg
 import msgspec
 
 from catalog.core.offer import OfferError, PriceTier, require_valid_offer
 from catalog.core.viewer import Viewer
+from catalog.errors import OfferNotFound
 from catalog.events import SYSTEM, Actor, record_event
 from catalog.offers import get_offer
 from group_buy.core.clearing import AllocationRule, Clearing, PledgeLine, clear_round
@@ -19,6 +20,9 @@ ROUND_COLUMNS = """
     r.deposit_bp, r.lead_time_days, r.terms_ko, r.terms_en, r.is_illustrative, r.may_close_early,
     r.funding_window, r.closed_at, r.funding_due_at, r.decided_at, r.unit_price_krw, r.quantity
 """
+
+KOREA = timezone(timedelta(hours=9))
+"""Days are Korean days; there is no summer time."""
 
 ROUND_COLUMN_COUNT = len(Round.__struct_fields__)
 
@@ -82,16 +86,21 @@ async def open_round(
     """Make a round on an offer and freeze the offer's terms into it; it opens at `opens_at` (UTC).
 
     Raises:
-        InvalidRound: the deadline is past or before the opening, or the offer's terms can sell no whole pack.
+        InvalidRound: the deadline is past or before the opening, the code is taken, or the offer has ended or
+            can sell no whole pack.
         OfferNotFound: no published offer has this code.
     """
     coordinator = Viewer(organization_id=coordinator_id, kind="coordinator")
     offer = await get_offer(conn, code=offer_code, viewer=coordinator)
+    if offer.state != "published":  # a coordinator sees drafts, but does not publish them for their vendor
+        raise OfferNotFound(offer_code)
     try:
         require_valid_offer(capacity=offer.capacity, pack_size=offer.pack_size, tiers=offer.tiers)
     except OfferError as error:
         raise InvalidRound("/offer_code", str(error)) from error
     now = await conn.fetchval("SELECT clock_timestamp()")
+    if offer.valid_until is not None and offer.valid_until < now.astimezone(KOREA).date():
+        raise InvalidRound("/offer_code", f"an offer that is still valid; it ended on {offer.valid_until}")
     if closes_at <= max(now, opens_at):
         raise InvalidRound("/closes_at", "after the opening and in the future")
     if not 0 <= deposit_bp <= 10_000:

@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 
 from catalog.events import SYSTEM, Actor, record_event
-from group_buy.core.charge import CHARGE_TRANSITIONS, ChargeState
+from group_buy.core.charge import ChargeState, steps_to
 from group_buy.errors import ChargeNotFound, ChargeStateConflict
 from group_buy.gateway import GatewayRefused, GatewayUnavailable, HoldRequest, HoldResult, PaymentGateway
 from group_buy.transactions import transaction
@@ -37,6 +37,11 @@ class ChargeWork(msgspec.Struct, frozen=True):
     confirm_key: UUID
     finish_key: UUID
     provider_ref: str | None
+
+    @property
+    def is_too_late(self) -> bool:
+        """Whether the round was decided without this hold, so that asking the bank for it serves nobody."""
+        return self.state == "processing" and self.capture_krw == 0
 
     @property
     def hold_request(self) -> HoldRequest:
@@ -65,7 +70,8 @@ async def settle_one(pool: asyncpg.Pool, gateway: PaymentGateway) -> bool:
     except GatewayUnavailable as error:
         result = HoldResult(provider_ref="", state="processing", reason=error.reason)
     async with transaction(pool) as conn:
-        await record_result(conn, charge_id=work.charge_id, attempt=work.attempt, result=result)
+        if not await record_result(conn, charge_id=work.charge_id, attempt=work.attempt, result=result):
+            await _put_off(conn, work, reason=result.reason or "not decided yet")
     return True
 
 
@@ -86,6 +92,8 @@ async def _call_gateway(pool: asyncpg.Pool, gateway: PaymentGateway, work: Charg
         known = await gateway.read_hold(provider_ref=provider_ref)
         if known.state != "processing":
             return known
+    if work.is_too_late:
+        return await gateway.release(provider_ref=provider_ref, finish_key=work.finish_key)
     return await gateway.confirm_hold(work.hold_request, provider_ref=provider_ref)
 
 
@@ -156,17 +164,22 @@ async def _record_provider_ref(conn: asyncpg.Connection, work: ChargeWork, provi
     )
 
 
-async def _put_off(conn: asyncpg.Connection, *, charge_id: UUID, reason: str) -> None:
-    """Give a charge back unchanged, to be tried again after a growing delay (2 s, 4 s … 10 min)."""
+async def _put_off(conn: asyncpg.Connection, work: ChargeWork, *, reason: str) -> None:
+    """Give a charge back unchanged, to be tried again after a growing delay (2 s, 4 s … 10 min).
+
+    Unless a webhook moved it meanwhile: then the step that is due now is another one.
+    """
     await conn.execute(
         """
         UPDATE charges SET leased_until = NULL, last_error = $2,
             next_attempt_at = clock_timestamp() + least($3::interval, interval '1 second' * power(2, least(tries, 20)))
-        WHERE id = $1
+        WHERE id = $1 AND attempt = $4 AND state = $5
         """,
-        charge_id,
+        work.charge_id,
         reason,
         RETRY_DELAY_MAX,
+        work.attempt,
+        work.state,
     )
 
 
@@ -175,18 +188,16 @@ async def record_result(
 ) -> bool:
     """Write what the provider said of an attempt; return whether the charge moved.
 
-    Results may come twice, late, or in any order (call, webhook, reconciling): only a move that
-    CHARGE_TRANSITIONS allows is made, and an attempt that is not the newest changes nothing.
+    Results may come twice, late, or in any order (call, webhook, reconciling): only steps that
+    CHARGE_TRANSITIONS allows are taken, and an attempt that is not the newest changes nothing.
     """
     row = await conn.fetchrow(
         "SELECT state, attempt, round_id FROM charges WHERE id = $1 FOR UPDATE", charge_id
     )
     if row is None or row["attempt"] != attempt:
         return False
-    state: ChargeState = row["state"]
-    if result.state == "processing" or result.state not in CHARGE_TRANSITIONS[state]:
-        if result.state in {state, "processing"}:
-            await _put_off(conn, charge_id=charge_id, reason=result.reason or "not decided yet")
+    steps = () if result.state == "processing" else steps_to(result.state, state=row["state"])
+    if not steps:
         return False
     await conn.execute(
         """
@@ -200,7 +211,8 @@ async def record_result(
         result.reason,
         result.captured_krw,
     )
-    await _record_state(conn, charge_id, attempt, result.state, reason=result.reason)
+    for step in steps:
+        await _record_state(conn, charge_id, attempt, step, reason=result.reason)
     if result.state == "authorized":
         await _release_if_too_late(conn, charge_id)
     return True

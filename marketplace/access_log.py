@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import structlog
 from litestar.enums import ScopeType
-from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger("marketplace.access")
@@ -33,13 +32,21 @@ def set_up_logging(level: str, *, to_people: bool) -> None:
     )
 
 
-class AccessLogMiddleware(ASGIMiddleware):
-    """Writes method, route template, status and milliseconds of each request, under an id that is sent back."""
+class AccessLog:
+    """ASGI wrapper: writes method, route template, status and milliseconds of each request.
 
-    scopes = (ScopeType.HTTP,)
+    Outermost but for the language, so that requests without a route are logged too. The request's id is sent back
+    as `x-request-id`.
+    """
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Time one request."""
+        if scope["type"] is ScopeType.WEBSOCKET or "method" not in scope:
+            await self.app(scope, receive, send)
+            return
         request_id = uuid4().hex[:16]
         started = time.perf_counter()
         status = 500
@@ -53,13 +60,13 @@ class AccessLogMiddleware(ASGIMiddleware):
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await next_app(scope, receive, send_with_id)
+                await self.app(scope, receive, send_with_id)
             finally:
                 user = scope.get("user")
                 log.info(
                     "request",
-                    method=scope.get("method"),
-                    route=scope.get("path_template") or scope.get("path"),
+                    method=scope["method"],
+                    route=scope.get("path_template") or "no route",
                     status=status,
                     milliseconds=round((time.perf_counter() - started) * 1000, 1),
                     organization=user.organization_code if user is not None else None,

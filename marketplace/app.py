@@ -15,14 +15,14 @@ from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
 
 from group_buy.gateway import PaymentGateway
 from marketplace import deps
-from marketplace.access_log import AccessLogMiddleware
+from marketplace.access_log import AccessLog
 from marketplace.accounts.access import AUDIENCES, guard_audience
 from marketplace.accounts.sessions import SessionMiddleware
 from marketplace.api import API_HANDLERS
 from marketplace.db import connect, create_pool
 from marketplace.problems import handle_error
 from marketplace.settings import Settings
-from marketplace.web.headers import security_headers
+from marketplace.web.headers import SecurityHeaders
 from marketplace.web.i18n import LanguagePrefix
 from marketplace.web.pages import PAGE_HANDLERS
 from marketplace.worker import loops, running
@@ -70,7 +70,7 @@ def create_app(
         },
         lifespan=[lifespan],
         guards=[guard_audience],
-        middleware=[AccessLogMiddleware(), SessionMiddleware],
+        middleware=[SessionMiddleware],
         exception_handlers={Exception: handle_error, HTTPException: handle_error},
         csrf_config=CSRFConfig(
             secret=settings.secret_key,
@@ -78,7 +78,6 @@ def create_app(
             exclude=["^/webhooks/"],
         ),
         compression_config=CompressionConfig(backend="gzip", gzip_compress_level=5, exclude=["/events$"]),
-        after_request=security_headers(settings),
         request_max_body_size=REQUEST_BYTES_MAX,
         openapi_config=OpenAPIConfig(
             title="Smart Factory Alliance marketplace",
@@ -92,7 +91,7 @@ def create_app(
     app.state.engine = engine
     app.state.gateway = gateway
     require_audiences(app)
-    app.asgi_handler = LanguagePrefix(app.asgi_handler)
+    app.asgi_handler = LanguagePrefix(AccessLog(SecurityHeaders(app.asgi_handler, settings)))
     return app
 
 
@@ -113,6 +112,7 @@ def list_routes(app: Litestar) -> list[tuple[str, HTTPRouteHandler]]:
         (route.path, handler)
         for route in app.routes
         for handler in getattr(route, "route_handlers", [])
-        if isinstance(handler, HTTPRouteHandler)
+        # Litestar answers OPTIONS by itself, with nothing but the methods of a path.
+        if isinstance(handler, HTTPRouteHandler) and handler.http_methods != {"OPTIONS"}
     ]
     return sorted(found, key=lambda item: (item[0], item[1].name or ""))

@@ -151,6 +151,9 @@ async def migrate(
     known = read_migrations(migrations)
     conn = await connect(dsn, role=None)
     try:
+        is_begun = await conn.fetchval("SELECT to_regclass('schema_migrations') IS NOT NULL")
+        if is_begun and not await _pending(conn, known):
+            return []  # also for a login that may not migrate: it only serves
         await _take_migration_lock(conn, wait_seconds=lock_wait_seconds)
         # PUBLIC may read it: a server that may not migrate still tells whether it is ready.
         await conn.execute(
@@ -167,6 +170,11 @@ async def migrate(
         pending = await _pending(conn, known)
         for migration in pending:
             await _apply(conn, migration)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise MigrationError(
+            "The schema is not up to date and this login may not change it: "
+            "run `marketplace migrate` with the owner's DATABASE_URL."
+        ) from error
     finally:
         await conn.close()
     return [migration.name for migration in pending]

@@ -3,6 +3,7 @@
 import re
 from typing import Any, Final
 
+import asyncpg
 import msgspec
 import structlog
 from litestar import MediaType, Request, Response
@@ -11,6 +12,7 @@ from litestar.exceptions import HTTPException, ValidationException
 import catalog.errors as catalog_errors
 import group_buy.errors as group_buy_errors
 import search_config.errors as search_errors
+from catalog.core.image_files import UnfitImage
 from group_buy.gateway import GatewayRefused, GatewayUnavailable, WebhookRefused
 from marketplace.accounts.sessions import SignInRefused, TooManyAttempts
 from marketplace.db import DatabaseUnavailable
@@ -18,7 +20,12 @@ from marketplace.db import DatabaseUnavailable
 PROBLEMS: Final[dict[type[Exception], int]] = {
     catalog_errors.NotFound: 404,
     catalog_errors.TooManyCodes: 400,
+    catalog_errors.TooManyImages: 409,
+    UnfitImage: 400,
     catalog_errors.ImportNotAllowed: 403,
+    catalog_errors.UnknownKind: 400,
+    catalog_errors.ImportIdReused: 409,
+    catalog_errors.OriginClaimRefused: 409,
     search_errors.UnknownField: 400,
     search_errors.InvalidFilterValue: 400,
     search_errors.SearchUnavailable: 503,
@@ -45,6 +52,8 @@ PROBLEMS: Final[dict[type[Exception], int]] = {
 """Every error that a request may end in, with its status. `test_problems.py` proves the table complete."""
 
 RETRY_AFTER_SECONDS: Final = 5
+UNSTORABLE: Final = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
+"""PostgreSQL's text holds every character but NUL."""
 
 log = structlog.get_logger("marketplace.problems")
 
@@ -83,6 +92,10 @@ def describe(error: Exception) -> Problem:
         if "pointer" in members:
             members["errors"] = [{"pointer": members.pop("pointer"), "detail": str(error)}]
         return Problem(f"/problems/{name}", status, name.replace("-", " "), str(error), members)
+    if isinstance(error, UNSTORABLE):
+        return Problem(
+            "/problems/invalid-request", 400, "invalid request", "A NUL character cannot be stored.", {}
+        )
     if isinstance(error, ValidationException):
         return Problem(
             "/problems/invalid-request",
@@ -104,10 +117,15 @@ def describe(error: Exception) -> Problem:
 def _pointers(error: ValidationException) -> list[dict[str, str]]:
     extra = error.extra if isinstance(error.extra, list) else []
     return [
-        {"pointer": "/" + str(item.get("key", "")).replace(".", "/"), "detail": str(item.get("message", ""))}
+        {"pointer": _pointer(str(item.get("key", ""))), "detail": str(item.get("message", ""))}
         for item in extra
         if isinstance(item, dict)
     ]
+
+
+def _pointer(key: str) -> str:
+    """`lines[0].quantity_max` as an RFC 6901 pointer: `/lines/0/quantity_max`."""
+    return "/" + re.sub(r"\[(\d+)\]", r"/\1", key).replace(".", "/")
 
 
 def handle_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -117,7 +135,7 @@ def handle_error(request: Request[Any, Any, Any], error: Exception) -> Response[
         log.error("request failed", path=request.url.path, problem=problem.type, exc_info=error)
     if _wants_page(request):
         return _page(request, problem)
-    headers = {}
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if problem.status in {429, 503}:
         headers["Retry-After"] = str(problem.members.get("retry_after_seconds", RETRY_AFTER_SECONDS))
     body = {

@@ -1,54 +1,45 @@
-"""Wishes for a round, by a factory on a package or by a vendor on its offer: noted, and told to coordinators."""
+"""Wishes for a round on an offer, by its vendor or by a factory: noted as events, which coordinators read."""
 
-from typing import Final, Literal
+from collections.abc import Sequence
+from typing import Final
 
 import asyncpg
 
 from catalog.events import Actor, record_event
 
-WISH: Final = "round.wished"
-
-WishSubject = Literal["package_model", "offer"]
+ROUND_REQUESTED: Final = "offer.round_requested"
 
 
-async def wish_for_round(conn: asyncpg.Connection, *, subject: WishSubject, code: str, actor: Actor) -> bool:
-    """Note the wish of one organization and notify every coordinator; return False if it is noted already.
+async def request_round(conn: asyncpg.Connection, *, offer_code: str, actor: Actor) -> bool:
+    """Note that this organization wants a round on an offer; False where it is noted already.
 
-    A wish is open until a round opens on its subject; two presses of the button are one wish.
+    A wish stands until a round is made on the offer: two presses of the button are one wish.
     """
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtext($1), hashtext($2))", f"{WISH}:{subject}", code)
-    wished = await list_wished(conn, subject=subject, organization_id=actor.organization_id)
-    if code in wished:
-        return False
-    await record_event(conn, kind=WISH, subject=subject, subject_id=code, actor=actor)
     await conn.execute(
-        """
-        INSERT INTO notifications (organization_id, kind, data)
-        SELECT id, $1, $2 FROM organizations WHERE kind = 'coordinator' AND state = 'active'
-        """,
-        WISH,
-        {"subject": subject, "code": code, "organization_id": actor.organization_id},
+        "SELECT pg_advisory_xact_lock(hashtext($1), hashtext($2))",
+        ROUND_REQUESTED,
+        f"{actor.organization_id}:{offer_code}",
     )
+    wanted = await list_requested(conn, offer_codes=[offer_code], organization_id=actor.organization_id)
+    if wanted:
+        return False
+    await record_event(conn, kind=ROUND_REQUESTED, subject="offer", subject_id=offer_code, actor=actor)
     return True
 
 
-async def list_wished(
-    conn: asyncpg.Connection, *, subject: WishSubject, organization_id: int | None
+async def list_requested(
+    conn: asyncpg.Connection, *, offer_codes: Sequence[str], organization_id: int | None
 ) -> frozenset[str]:
-    """The codes on which this organization has a wish that no round has answered since."""
+    """The offers among these that this organization wants a round on, unanswered by a round made since."""
     rows = await conn.fetch(
         """
-        SELECT e.subject_id FROM events e
-        WHERE e.kind = $1 AND e.subject = $2 AND e.organization_id = $3
-          AND NOT EXISTS (
-            SELECT FROM rounds r
-            JOIN offers o ON o.id = r.offer_id
-            LEFT JOIN package_versions n ON n.id = o.package_version_id
-            LEFT JOIN package_models m ON m.id = n.package_model_id
-            WHERE r.created_at > e.at AND e.subject_id = CASE $2 WHEN 'offer' THEN o.code ELSE m.code END)
+        SELECT DISTINCT e.subject_id FROM events e
+        WHERE e.subject = 'offer' AND e.subject_id = ANY ($2::text[]) AND e.kind = $1 AND e.organization_id = $3
+          AND NOT EXISTS (SELECT FROM rounds r JOIN offers o ON o.id = r.offer_id
+                          WHERE o.code = e.subject_id AND r.created_at > e.at)
         """,
-        WISH,
-        subject,
+        ROUND_REQUESTED,
+        list(offer_codes),
         organization_id,
     )
     return frozenset(row[0] for row in rows)

@@ -7,19 +7,21 @@ of processes may run them beside each other.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Final
 
 import asyncpg
 import structlog
 
 from catalog.events import seal_events
-from catalog.indexing import index_batch
+from catalog.indexing import index_batch, mark_expired_dirty
 from group_buy.closing import begin_closing, clear_if_decided, due_rounds
 from group_buy.gateway import PaymentGateway
 from group_buy.rounds import open_due_rounds
 from group_buy.settling import settle_one
 from group_buy.transactions import transaction
 from marketplace.accounts.sessions import remove_expired
+from marketplace.import_files import work_on_import
 from marketplace.payments.webhooks import process_one_webhook
 from search_config.engine import SearchEngine
 
@@ -29,6 +31,7 @@ ROUNDS_SECONDS: Final = 0.5
 CHARGES_SECONDS: Final = 0.25
 INDEX_SECONDS: Final = 0.1
 SEAL_SECONDS: Final = 5.0
+IMPORTS_SECONDS: Final = 0.5
 CLEAN_SECONDS: Final = 600.0
 BACK_OFF_SECONDS: Final = 5.0
 SETTLERS: Final = 4
@@ -57,16 +60,27 @@ async def run_loop(name: str, batch: Batch, *, pause_seconds: float) -> None:
 
 
 async def advance_rounds(pool: asyncpg.Pool) -> int:
-    """Open, close and clear every round whose time has come; return how many moved. Each in its own transaction."""
+    """Open, close and clear every round whose time has come; return how many moved. Each in its own transaction.
+
+    Raises:
+        ExceptionGroup: what some rounds failed with, after all others were worked on.
+    """
     async with transaction(pool) as conn:
         moved = await open_due_rounds(conn)
     async with transaction(pool) as conn:
         codes = await due_rounds(conn)
+    failures: list[Exception] = []
     for code in codes:
-        async with transaction(pool) as conn:
-            moved += await begin_closing(conn, code=code)
-        async with transaction(pool) as conn:
-            moved += await clear_if_decided(conn, code=code)
+        try:
+            async with transaction(pool) as conn:
+                moved += await begin_closing(conn, code=code)
+            async with transaction(pool) as conn:
+                moved += await clear_if_decided(conn, code=code)
+        except Exception as error:  # noqa: BLE001 - raised below, once the other rounds had their turn
+            error.add_note(f"round {code}")
+            failures.append(error)
+    if failures:
+        raise ExceptionGroup("rounds failed", failures)
     return moved
 
 
@@ -77,9 +91,11 @@ async def seal_batch(pool: asyncpg.Pool) -> int:
 
 
 async def clean_up(pool: asyncpg.Pool) -> int:
-    """Forget what has expired; always "nothing more to do"."""
+    """Forget what has expired, and mark listings that the change of day alters; always "nothing more to do"."""
     async with transaction(pool) as conn:
         await remove_expired(conn)
+        today = await conn.fetchval("SELECT (clock_timestamp() AT TIME ZONE 'Asia/Seoul')::date")
+        await mark_expired_dirty(conn, since=today - timedelta(days=2), until=today)
     return 0
 
 
@@ -129,6 +145,7 @@ def loops(
     tasks: list[Awaitable[None]] = [
         run_loop("rounds", lambda: advance_rounds(pool), pause_seconds=ROUNDS_SECONDS),
         run_loop("index", lambda: _index_batch_forever(dsn_connect, engine), pause_seconds=INDEX_SECONDS),
+        run_loop("imports", lambda: work_on_import(pool), pause_seconds=IMPORTS_SECONDS),
         run_loop("seal", lambda: seal_batch(pool), pause_seconds=SEAL_SECONDS),
         run_loop("clean", lambda: clean_up(pool), pause_seconds=CLEAN_SECONDS),
     ]

@@ -25,7 +25,9 @@ async def an_organization(
     *,
     kind: Literal["factory", "vendor", "coordinator", "partner"] = "factory",
 ) -> int:
-    return await add_organization(conn, code=code, kind=kind, name_ko=f"{code} 회사", name_en=f"{code} company")
+    return await add_organization(
+        conn, code=code, kind=kind, name_ko=f"{code} 회사", name_en=f"{code} company"
+    )
 
 
 async def a_person(conn: asyncpg.Connection, organization: str, *, roles: tuple[str, ...]) -> int:
@@ -51,7 +53,9 @@ async def a_coordinator(conn: asyncpg.Connection, code: str = "alliance") -> Act
     return Actor(await a_person(conn, code, roles=("operator",)), coordinator_id)
 
 
-async def a_product(conn: asyncpg.Connection, code: str = "product", *, vendor: str = "vendor", **columns: Any) -> int:
+async def a_product(
+    conn: asyncpg.Connection, code: str = "product", *, vendor: str = "vendor", **columns: Any
+) -> int:
     vendor_id = await an_organization(conn, vendor, kind="vendor")
     maker_id = await conn.fetchval(
         """

@@ -109,7 +109,8 @@ async def _left_behind(pool: asyncpg.Pool) -> list[str]:
     for conn in idle:
         rows = await conn.fetch(
             """
-            SELECT 'setting ' || name AS what FROM pg_settings WHERE source = 'session'
+            SELECT 'setting ' || name AS what FROM pg_settings
+                WHERE source = 'session' AND setting IS DISTINCT FROM reset_val -- asyncpg puts jit off and back
             UNION ALL SELECT 'advisory lock ' || objid FROM pg_locks
                 WHERE locktype = 'advisory' AND pid = pg_backend_pid()
             UNION ALL SELECT 'channel ' || channel FROM pg_listening_channels() AS channel

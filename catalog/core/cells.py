@@ -16,10 +16,13 @@ PRICE_KRW_MAX = 10**12
 CODE_LENGTH_MAX = 100
 LIST_LENGTH_MAX = 200
 LIST_SEPARATOR = ";"
+WEB_ADDRESS_LENGTH_MAX = 2_000
 
-_WON = re.compile(r"[₩￦]? ?(?P<digits>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,15}) ?원?")
+# Korean fonts and CP949 show the backslash as the won sign.
+_WON = re.compile(r"[₩￦\\]? ?(?P<digits>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,15}) ?원?")
 _WHOLE = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,12}")
 _DECIMAL = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,30})?(?:[eE]-?[0-9]{1,3})?")
+_WEB_ADDRESS = re.compile(r"https?://[^\s\"<>\\^`{|}]+", re.IGNORECASE)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CODE = re.compile(r"\w[\w.\-]*")
 _COUNTRY = re.compile(r"[A-Z]{2}")
@@ -51,6 +54,15 @@ def parse_text(text: str) -> str:
 
 def format_text(value: str | None) -> str:
     return value or ""
+
+
+def parse_web_address(text: str) -> str:
+    """An address that a page may link: http or https, nothing that a browser would run. Never fetched."""
+    if len(text) > WEB_ADDRESS_LENGTH_MAX or not _WEB_ADDRESS.fullmatch(text):
+        raise UnreadableCell(
+            "an address that begins with https:// or http://", "https:// 또는 http://로 시작하는 주소"
+        )
+    return text
 
 
 def parse_won(text: str) -> int:

@@ -1,31 +1,39 @@
 """From the bytes of a file to rows of text, or to errors that name line and column. Never an exception.
 
 CSV is read as UTF-8 (with or without a byte order mark), else as CP949, the encoding of Korean Excel; JSON
-Lines likewise. Other formats join by one more entry in `READERS`.
+Lines likewise. `xlsx_files.py` and `aasx_rows.py` read the other formats. Rows come in batches, so that a long
+file is never in memory as rows.
 """
 
+import codecs
 import csv
 import io
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from catalog.core.cells import Wording
+from catalog.core.export_rows import write_csv as write_csv  # noqa: PLC0414 - read and written is one pair
+from catalog.core.export_rows import write_json_lines as write_json_lines  # noqa: PLC0414
 
 ROWS_MAX = 50_000
 FILE_BYTES_MAX = 20 * 2**20
 CELL_LENGTH_MAX = 10_000
 COLUMNS_MAX = 2_000
 FOUND_LENGTH_MAX = 80
+BATCH_ROWS = 1_000
+"""Rows that are looked at together: enough to be fast, few enough to be forgotten soon."""
+
+SUFFIXES = (".csv", ".xlsx", ".jsonl", ".aasx")
 
 _HANGUL = re.compile("[가-힣]")
 # A cell never holds these: PostgreSQL has no text with NUL, and the others are broken copies.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-_ESCAPED_FORMULA = re.compile(r"'+[=+\-@\t]")
+_ESCAPED_FORMULA = re.compile(r"'+[=+\-@＝＋－＠\t\r]")
 
 _NOTHING = Wording("", "")
 
@@ -74,29 +82,58 @@ def broken(line: int, column: str, found: str, expected: Wording) -> RawTable:
 
 
 def read_table(content: bytes, *, suffix: str) -> RawTable:
-    """Read a file by the suffix of its name (`.csv`, `.jsonl`)."""
-    reader = READERS.get(suffix.lower())
-    if reader is None:
-        known = ", ".join(READERS)
-        return broken(0, "", suffix, Wording(f"a file ending in {known}", f"{known} 파일"))
-    if len(content) > FILE_BYTES_MAX:
+    """Read a whole file at once, by the suffix of its name. For long files take `read_batches`."""
+    return whole_table(read_batches(content, suffix=suffix))
+
+
+def whole_table(batches: Iterable[RawTable]) -> RawTable:
+    """The batches of one file as one table; a broken file has its breaking errors only."""
+    columns: tuple[str, ...] | None = None
+    rows: list[RawRow] = []
+    errors: list[RowError] = []
+    for batch in batches:
+        if batch.is_broken:
+            return RawTable(errors=batch.errors, is_broken=True)
+        columns = batch.columns
+        rows.extend(batch.rows)
+        errors.extend(batch.errors)
+    return RawTable(columns=columns, rows=tuple(rows), errors=tuple(errors))
+
+
+def read_batches(content: bytes, *, suffix: str) -> Iterator[RawTable]:
+    """Read a file by the suffix of its name, BATCH_ROWS rows at a time; the last batch may be a broken one.
+
+    What makes a file broken may come late (a quote that is never closed), so nothing of it may be used
+    before the end.
+    """
+    suffix = suffix.lower()
+    if suffix not in SUFFIXES:
+        known = ", ".join(SUFFIXES)
+        yield broken(0, "", suffix, Wording(f"a file ending in {known}", f"{known} 파일"))
+    elif len(content) > FILE_BYTES_MAX:
         mebibytes = FILE_BYTES_MAX // 2**20
-        return broken(
-            0,
-            "",
-            f"{len(content):,} bytes",
-            Wording(f"a file of at most {mebibytes} MiB", f"{mebibytes} MiB 이내의 파일"),
-        )
-    text = decode_text(content)
-    return text if isinstance(text, RawTable) else reader(text)
+        wording = Wording(f"a file of at most {mebibytes} MiB", f"{mebibytes} MiB 이내의 파일")
+        yield broken(0, "", f"{len(content):,} bytes", wording)
+    elif suffix == ".xlsx":
+        from catalog.core.xlsx_files import read_xlsx  # noqa: PLC0415 - its reader is loaded where one is read
+
+        yield from read_xlsx(content)
+    elif suffix == ".aasx":
+        from catalog.core.aasx_rows import read_aasx  # noqa: PLC0415 - lxml is an extra
+
+        yield from read_aasx(content)
+    else:
+        text = open_text(content)
+        if isinstance(text, RawTable):
+            yield text
+        else:
+            yield from read_csv(text) if suffix == ".csv" else read_json_lines(text)
 
 
-def decode_text(content: bytes) -> str | RawTable:
+def open_text(content: bytes) -> io.TextIOBase | RawTable:
     """UTF-8, else CP949, for the whole file. Lines in different encodings are an error each."""
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        pass
+    if _first_undecodable(content, "utf-8") is None:
+        return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
     # CP949 would read UTF-8 Hangul as other characters without complaint, so mixed files are found first.
     lines = content.split(b"\n")
     foreign = [number for number, line in enumerate(lines, start=1) if not _is_utf8(line)]
@@ -111,12 +148,25 @@ def decode_text(content: bytes) -> str | RawTable:
             for number in foreign[:100]
         )
         return RawTable(errors=errors, is_broken=True)
-    try:
-        return content.decode("cp949")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        found = f"byte 0x{content[error.start]:02x}"
-        return broken(line, "", found, Wording("text in UTF-8 or CP949", "UTF-8 또는 CP949 텍스트"))
+    wrong = _first_undecodable(content, "cp949")
+    if wrong is None:
+        return io.TextIOWrapper(io.BytesIO(content), encoding="cp949", newline="")
+    line = content.count(b"\n", 0, wrong) + 1
+    found = f"byte 0x{content[wrong]:02x}"
+    return broken(line, "", found, Wording("text in UTF-8 or CP949", "UTF-8 또는 CP949 텍스트"))
+
+
+def _first_undecodable(content: bytes, encoding: str) -> int | None:
+    """Where the first byte is that is no text; looked for piece by piece, because text takes more room."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    step = 2**18
+    for start in range(0, len(content) or 1, step):
+        kept = len(decoder.getstate()[0])
+        try:
+            decoder.decode(content[start : start + step], final=start + step >= len(content))
+        except UnicodeDecodeError as error:
+            return max(start - kept + error.start, 0)
+    return None
 
 
 def _is_utf8(line: bytes) -> bool:
@@ -127,46 +177,103 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
+class BatchMaker:
+    """Gathers the rows of one file into batches, and the errors beside them."""
+
+    def __init__(self, columns: tuple[str, ...] | None = None) -> None:
+        self.columns = columns
+        self.count = 0
+        self.rows: list[RawRow] = []
+        self.errors: list[RowError] = []
+
+    def add(self, line: int, names: Sequence[str], cells: Sequence[str]) -> None:
+        """Clean the cells of a row (names are clean already) and keep it, or what is wrong with it."""
+        self.count += 1
+        joined = " ".join(cells)
+        # Most rows are plain: what has no controls, is NFC and short as a whole is so cell by cell.
+        if joined.isprintable() and unicodedata.is_normalized("NFC", joined):
+            cleaned = [cell.strip() for cell in cells]
+            if len(joined) <= CELL_LENGTH_MAX:
+                self.rows.append(RawRow(line, dict(zip(names, cleaned, strict=True))))
+                return
+        else:
+            cleaned = [clean_cell(cell) for cell in cells]
+        problems = [
+            row_error(line, name, text, wording)
+            for name, text in zip(names, cleaned, strict=True)
+            if (wording := _cell_problem(text)) is not _NOTHING
+        ]
+        self.errors.extend(problems)
+        if not problems:
+            self.rows.append(RawRow(line, dict(zip(names, cleaned, strict=True))))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to hand a batch on."""
+        return len(self.rows) + len(self.errors) >= BATCH_ROWS
+
+    def take(self) -> RawTable:
+        """The batch so far; the next one begins empty."""
+        batch = RawTable(columns=self.columns, rows=tuple(self.rows), errors=tuple(self.errors))
+        self.rows, self.errors = [], []
+        return batch
+
+
 # -- CSV -----------------------------------------------------------------------------------------------
 
 
-def read_csv(text: str) -> RawTable:
+def read_csv(text: Iterable[str]) -> Iterator[RawTable]:
     """Comma-separated values with a header row (RFC 4180). Rows without any text are skipped.
 
     An apostrophe before `=`, `+`, `-` or `@` is the mark of an exported cell that is no formula, and is
     taken off.
     """
-    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header: tuple[str, ...] | None = None
-    rows: list[RawRow] = []
-    errors: list[RowError] = []
+    lines = csv.reader(text, strict=True)
+    batch: BatchMaker | None = None
     line = 1
     try:
         for cells in lines:
             start, line = line, lines.line_num + 1
-            if not any(cell.strip() for cell in cells):
+            if not any(cell and not cell.isspace() for cell in cells):
                 continue
-            if header is None:
+            if batch is None:
                 header = tuple(clean_cell(cell) for cell in cells)
-                if errors := _header_errors(header, start):
-                    return RawTable(errors=tuple(errors), is_broken=True)
+                if errors := header_errors(header, start):
+                    yield RawTable(errors=tuple(errors), is_broken=True)
+                    return
+                batch = BatchMaker(header)
                 continue
-            if len(rows) >= ROWS_MAX:
-                return _too_many_rows(start)
-            if len(cells) != len(header):
-                errors.append(_ragged(start, found=len(cells), wanted=len(header)))
-                continue
-            named = {name: _unescaped(cell) for name, cell in zip(header, cells, strict=True)}
-            _collect(named, line=start, rows=rows, errors=errors)
+            if batch.count >= ROWS_MAX:
+                yield too_many_rows(start)
+                return
+            add_cells(batch, start, cells)
+            if batch.is_full:
+                yield batch.take()
     except csv.Error as error:
         wording = Wording("well-formed CSV: quotes closed and doubled inside", "따옴표가 올바른 CSV")
-        return broken(line, "", str(error), wording)
-    if header is None:
-        return broken(1, "", "", Wording("a header row with column names", "열 이름이 있는 머리글 행"))
-    return RawTable(columns=header, rows=tuple(rows), errors=tuple(errors))
+        yield broken(line, "", str(error), wording)
+        return
+    if batch is None:
+        yield broken(1, "", "", Wording("a header row with column names", "열 이름이 있는 머리글 행"))
+        return
+    yield batch.take()
 
 
-def _header_errors(header: tuple[str, ...], line: int) -> list[RowError]:
+def add_cells(batch: BatchMaker, line: int, cells: list[str]) -> None:
+    """Add one line of a table with a header, apostrophes of exported cells taken off; ragged is an error."""
+    header = batch.columns or ()
+    if len(cells) != len(header):
+        wording = Wording(f"{len(header)} cells as in the header", f"머리글과 같은 {len(header)}칸")
+        batch.errors.append(row_error(line, "", f"{len(cells)} cells", wording))
+        batch.count += 1
+        return
+    if any("'" in cell for cell in cells):
+        cells = [_unescaped(cell) for cell in cells]
+    batch.add(line, header, cells)
+
+
+def header_errors(header: tuple[str, ...], line: int) -> list[RowError]:
+    """What is wrong with a row of column names: too many, one without a name, one twice."""
     if len(header) > COLUMNS_MAX:
         wording = Wording(f"at most {COLUMNS_MAX} columns", f"{COLUMNS_MAX}개 이내의 열")
         return [row_error(line, "", f"{len(header)} columns", wording)]
@@ -180,13 +287,8 @@ def _header_errors(header: tuple[str, ...], line: int) -> list[RowError]:
     return errors
 
 
-def _ragged(line: int, *, found: int, wanted: int) -> RowError:
-    return row_error(
-        line, "", f"{found} cells", Wording(f"{wanted} cells as in the header", f"머리글과 같은 {wanted}칸")
-    )
-
-
-def _too_many_rows(line: int) -> RawTable:
+def too_many_rows(line: int) -> RawTable:
+    """The file is longer than ROWS_MAX."""
     wording = Wording(f"at most {ROWS_MAX:,} rows in one file", f"파일 하나에 {ROWS_MAX:,}행 이내")
     return broken(line, "", f"more than {ROWS_MAX:,} rows", wording)
 
@@ -205,23 +307,26 @@ class _NotAnObject(ValueError):
         super().__init__(found)
 
 
-def read_json_lines(text: str) -> RawTable:
+def read_json_lines(text: Iterable[str]) -> Iterator[RawTable]:
     """One JSON object a line; numbers and words stand for their text, lists for `a; b`, null for empty."""
-    rows: list[RawRow] = []
-    errors: list[RowError] = []
-    for line, written in enumerate(text.split("\n"), start=1):
+    batch = BatchMaker()
+    for line, written in enumerate(text, start=1):
         if not written.strip():
             continue
-        if len(rows) >= ROWS_MAX:
-            return _too_many_rows(line)
+        if batch.count >= ROWS_MAX:
+            yield too_many_rows(line)
+            return
         try:
             named = _object_of(written)
         except _NotAnObject as problem:
             wording = Wording("one JSON object with plain values", "단순한 값만 있는 JSON 객체 하나")
-            errors.append(row_error(line, "", problem.found, wording))
+            batch.errors.append(row_error(line, "", problem.found, wording))
+            batch.count += 1
             continue
-        _collect(named, line=line, rows=rows, errors=errors)
-    return RawTable(rows=tuple(rows), errors=tuple(errors))
+        batch.add(line, list(named), list(named.values()))
+        if batch.is_full:
+            yield batch.take()
+    yield batch.take()
 
 
 def _object_of(written: str) -> dict[str, str]:
@@ -239,7 +344,8 @@ def _object_of(written: str) -> dict[str, str]:
     if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
         raise _NotAnObject(written)
     named: dict[str, str] = {}
-    for name, value in pairs:
+    for written_name, value in pairs:
+        name = clean_cell(written_name)
         if name in named:
             raise _NotAnObject(f"{name} twice")
         named[name] = _text_of(value, name=name)
@@ -273,54 +379,9 @@ def clean_cell(text: str) -> str:
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
-def _collect(named: Mapping[str, str], *, line: int, rows: list[RawRow], errors: list[RowError]) -> None:
-    cells = {clean_cell(name): clean_cell(text) for name, text in named.items()}
-    problems = [
-        row_error(line, name, text, wording)
-        for name, text in cells.items()
-        if (wording := _cell_problem(text)) is not _NOTHING
-    ]
-    errors.extend(problems)
-    if not problems:
-        rows.append(RawRow(line, cells))
-
-
 def _cell_problem(text: str) -> Wording:
     if len(text) > CELL_LENGTH_MAX:
         return Wording(f"at most {CELL_LENGTH_MAX:,} characters", f"{CELL_LENGTH_MAX:,}자 이내")
     if _FORBIDDEN.search(text):
         return Wording("text without control characters", "제어 문자가 없는 텍스트")
     return _NOTHING
-
-
-READERS: Mapping[str, Callable[[str], RawTable]] = {".csv": read_csv, ".jsonl": read_json_lines}
-"""How a file is read, by the suffix of its name."""
-
-
-# -- writing -------------------------------------------------------------------------------------------
-
-_LOOKS_LIKE_FORMULA = re.compile(r"'*[=+\-@\t]")
-
-
-def write_csv(columns: Iterable[str], rows: Iterable[Mapping[str, str]]) -> bytes:
-    """The rows as CSV that Excel opens as text and `read_csv` reads back as the same cells.
-
-    A cell that a spreadsheet would run as a formula (it begins with `=`, `+`, `-` or `@`) gets an
-    apostrophe in front, which the import takes off again (OWASP, "CSV injection").
-    """
-    names = list(columns)
-    written = io.StringIO(newline="")
-    writer = csv.writer(written, lineterminator="\n")
-    writer.writerow(names)
-    for row in rows:
-        writer.writerow([_escaped(row.get(name, "")) for name in names])
-    return written.getvalue().encode("utf-8-sig")
-
-
-def write_json_lines(rows: Iterable[Mapping[str, str]]) -> bytes:
-    """The rows as JSON Lines, every value a string; `read_json_lines` reads back the same cells."""
-    return "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows).encode()
-
-
-def _escaped(cell: str) -> str:
-    return f"'{cell}" if _LOOKS_LIKE_FORMULA.match(cell) else cell

@@ -58,6 +58,10 @@ def text(name: str, *, is_required: bool = False, empty: Any = None) -> Column:
     return Column(name, cells.parse_text, cells.format_text, is_required, empty)
 
 
+def web_address(name: str) -> Column:
+    return Column(name, cells.parse_web_address, cells.format_text)
+
+
 def code(name: str, *, is_required: bool = False, empty: Any = None) -> Column:
     return Column(name, cells.parse_code, cells.format_text, is_required, empty)
 
@@ -131,7 +135,7 @@ COLUMNS: Mapping[ImportKind, KindColumns] = {
             Column("business_number", cells.parse_business_number, cells.format_text),
             text("region"),
             choice("size", ("small", "medium", "large"), empty=None),
-            text("homepage"),
+            web_address("homepage"),
             text("introduction_ko"),
             text("introduction_en"),
             yes_no("is_fictional"),
@@ -156,7 +160,7 @@ COLUMNS: Mapping[ImportKind, KindColumns] = {
             text("summary_en", empty=""),
             choice("verification", VERIFICATIONS, is_required=True),
             text("source_title"),
-            text("source_url"),
+            web_address("source_url"),
             text("source_kind"),
             text("note"),
             *_LISTING,
@@ -234,7 +238,7 @@ COLUMNS: Mapping[ImportKind, KindColumns] = {
             items("serves_ko"),
             items("languages"),
             text("source_title"),
-            text("source_url"),
+            web_address("source_url"),
             choice("verification", SITE_VERIFICATIONS, is_required=True),
             text("note"),
         ),

@@ -1,6 +1,6 @@
 """From rows of text to typed rows or row errors, and the rules that hold inside one row. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import msgspec
@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct
 
 from catalog.core.cells import UnreadableCell, Wording
 from catalog.core.import_rows import RawRow, RawTable, RowError, row_error
-from catalog.core.listing_columns import COLUMNS, SPEC_PREFIX, KindColumns
+from catalog.core.listing_columns import COLUMNS, SPEC_PREFIX, Column, KindColumns
 from catalog.core.listing_rows import (
     DemandRow,
     ImportKind,
@@ -19,7 +19,7 @@ from catalog.core.listing_rows import (
     ServiceCenterRow,
 )
 from catalog.core.offer import OfferError, require_valid_offer
-from catalog.core.spec_value import SpecDefinition, parse_spec_value
+from catalog.core.spec_value import SpecDefinition, SpecValue, parse_spec_value
 
 _A_VALUE = Wording("a value", "값")
 
@@ -48,9 +48,18 @@ class ParsedTable(Struct, frozen=True, kw_only=True):
 
 
 def parse_table(
-    kind: ImportKind, table: RawTable, *, definitions: Mapping[str, SpecDefinition]
+    kind: ImportKind,
+    table: RawTable,
+    *,
+    definitions: Mapping[str, SpecDefinition],
+    first_lines: dict[str, int] | None = None,
+    unchanged_lines: Set[int] = frozenset(),
 ) -> ParsedTable:
-    """Check the header, parse every cell, and refuse a key that comes twice (the first one counts)."""
+    """Check the header, parse every cell, and refuse a key that comes twice (the first one counts).
+
+    For a file in batches, `first_lines` remembers where each key came first, from batch to batch. Rows of
+    `unchanged_lines` are known to say nothing new: their keys count, their cells are not read.
+    """
     if table.is_broken:
         return ParsedTable(errors=table.errors, is_broken=True)
     shape = COLUMNS[kind]
@@ -59,25 +68,33 @@ def parse_table(
         if wrong:
             return ParsedTable(errors=table.errors + wrong, is_broken=True)
     rows: list[ParsedRow] = []
+    keys: list[str] = []
     errors = list(table.errors)
-    first_lines: dict[str, int] = {}
+    first_lines = {} if first_lines is None else first_lines
+    readers = _readers(shape, table.columns, definitions=definitions)
     for raw in table.rows:
-        found = list(_row_errors_of_columns(shape, table, raw, definitions=definitions))
+        found: list[RowError] = []
+        if table.columns is None:
+            found += _column_errors(shape, tuple(raw.cells), definitions=definitions, line=raw.line)
         key = raw.cells.get(shape.key, "").lower()
-        if key in first_lines:
-            line = first_lines[key]
+        line = first_lines.setdefault(key, raw.line) if key else raw.line
+        if line != raw.line:
             wording = Wording(
                 f"each {shape.key} once; line {line} has it already",
                 f"중복 없는 {shape.key}({line}행에 있음)",
             )
             found.append(row_error(raw.line, shape.key, key, wording))
         elif key:
-            first_lines[key] = raw.line
-        values = _parse_cells(shape, raw, definitions=definitions, errors=found)
+            keys.append(key)
+        if raw.line in unchanged_lines and not found:
+            continue
+        if table.columns is None:
+            readers = _readers(shape, tuple(raw.cells), definitions=definitions)
+        values = _parse_cells(shape, readers, raw, errors=found)
         errors.extend(found)
         if not found:
             rows.append(ParsedRow(raw.line, str(values[shape.key]), values))
-    return ParsedTable(rows=tuple(rows), keys=frozenset(first_lines), errors=tuple(errors))
+    return ParsedTable(rows=tuple(rows), keys=frozenset(keys), errors=tuple(errors))
 
 
 def complete_row(
@@ -199,25 +216,31 @@ def _column_errors(
             yield row_error(line, column.name, "", expected)
 
 
-def _row_errors_of_columns(
-    shape: KindColumns, table: RawTable, raw: RawRow, *, definitions: Mapping[str, SpecDefinition]
-) -> Iterator[RowError]:
-    if table.columns is None:
-        yield from _column_errors(shape, tuple(raw.cells), definitions=definitions, line=raw.line)
+class _Readers(Struct, frozen=True):
+    """How the cells of a table are read: its columns, and its specs with what they mean."""
+
+    columns: tuple[Column, ...]
+    specs: tuple[tuple[str, SpecDefinition], ...]
+
+
+def _readers(
+    shape: KindColumns, names: Sequence[str] | None, *, definitions: Mapping[str, SpecDefinition]
+) -> _Readers:
+    present = frozenset(names or ())
+    specs = [
+        (name, definitions[name.removeprefix(SPEC_PREFIX)])
+        for name in names or ()
+        if shape.has_specs and name.startswith(SPEC_PREFIX) and name.removeprefix(SPEC_PREFIX) in definitions
+    ]
+    return _Readers(tuple(column for column in shape.columns if column.name in present), tuple(specs))
 
 
 def _parse_cells(
-    shape: KindColumns,
-    raw: RawRow,
-    *,
-    definitions: Mapping[str, SpecDefinition],
-    errors: list[RowError],
+    shape: KindColumns, readers: _Readers, raw: RawRow, *, errors: list[RowError]
 ) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for column in shape.columns:
-        written = raw.cells.get(column.name)
-        if written is None:
-            continue
+    for column in readers.columns:
+        written = raw.cells[column.name]
         if written:
             try:
                 values[column.name] = column.parse(written)
@@ -228,32 +251,25 @@ def _parse_cells(
         elif column.empty is not UNSET:
             values[column.name] = column.empty
     if shape.has_specs:
-        _parse_specs(raw, values, definitions=definitions, errors=errors)
+        values["specs"] = _parse_specs(readers, raw, category=values.get("category"), errors=errors)
     return values
 
 
 def _parse_specs(
-    raw: RawRow,
-    values: dict[str, Any],
-    *,
-    definitions: Mapping[str, SpecDefinition],
-    errors: list[RowError],
-) -> None:
-    specs = values["specs"] = {}
-    for name, written in raw.cells.items():
-        definition = definitions.get(name.removeprefix(SPEC_PREFIX)) if name.startswith(SPEC_PREFIX) else None
-        if definition is None:
-            continue
+    readers: _Readers, raw: RawRow, *, category: str | None, errors: list[RowError]
+) -> dict[str, SpecValue | None]:
+    specs: dict[str, SpecValue | None] = {}
+    for name, definition in readers.specs:
+        written = raw.cells[name]
         if not written:
             specs[definition.code] = None
-            continue
-        category = values.get("category")
-        if category is not None and category not in definition.categories:
+        elif category is not None and category not in definition.categories:
             asked = ", ".join(definition.categories)
             expected = Wording(f"nothing: it is asked of {asked} only", f"빈칸({asked}에만 있는 사양)")
             errors.append(row_error(raw.line, name, written, expected))
-            continue
-        try:
-            specs[definition.code] = parse_spec_value(written, definition)
-        except UnreadableCell as problem:
-            errors.append(row_error(raw.line, name, written, problem.expected))
+        else:
+            try:
+                specs[definition.code] = parse_spec_value(written, definition)
+            except UnreadableCell as problem:
+                errors.append(row_error(raw.line, name, written, problem.expected))
+    return specs

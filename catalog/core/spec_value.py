@@ -20,6 +20,9 @@ SPEC_KINDS: tuple[SpecKind, ...] = ("number", "range", "enum", "boolean", "text"
 MAGNITUDE_MAX = 10**18
 """Far above any property of a machine, far below where doubles overflow."""
 
+_PLAIN_LENGTH_MAX = 15
+"""Numbers of so few characters are below MAGNITUDE_MAX without a look."""
+
 _NUMBER = r"[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,20})(?:\.[0-9]{1,20})?"
 _UNIT = r"(?: ?(?P<unit>[^\s0-9+.,\-].*))?"
 _ONE = re.compile(rf"(?P<sign>±|\+/-)? ?(?P<number>{_NUMBER}){_UNIT}")
@@ -110,6 +113,8 @@ def _parse_enum(text: str, definition: SpecDefinition) -> SpecValue:
 
 
 def _in_base(number: str, unit: str | None, definition: SpecDefinition) -> float:
+    if unit == definition.unit and len(number) <= _PLAIN_LENGTH_MAX and "," not in number:
+        return float(number)  # the same double as by way of a fraction: both round correctly, once
     value = Fraction(number.replace(",", ""))
     if abs(value) > MAGNITUDE_MAX:
         raise _unreadable(definition)
@@ -143,6 +148,8 @@ def _unreadable(definition: SpecDefinition) -> UnreadableCell:
 
 def _plain(text: str) -> str:
     """Compatibility characters as their plain ones (℃ → °C, ㎜ → mm), one kind of minus and space."""
+    if text.isascii():
+        return " ".join(text.split())
     # NFKC turns º and superscripts into letters and digits, so units keep ² and ³ as they stand.
     kept = text.replace("²", "\ue002").replace("³", "\ue003")
     kept = unicodedata.normalize("NFKC", kept).replace("\ue002", "²").replace("\ue003", "³")

@@ -1,23 +1,31 @@
 """The two verbs: say what a file would do, and do it."""
 
+from collections.abc import Iterable
+
 import asyncpg
 
 from catalog.core.import_rows import RawTable
 from catalog.core.listing_rows import ImportKind
 from catalog.core.viewer import Viewer
 from catalog.importing.kinds import KINDS
-from catalog.importing.plan import Plan, plan_import
+from catalog.importing.plan import OnRows, Plan, plan_import
 from catalog.importing.report import ImportReport, listed_errors
 
 
 async def check_import(
-    conn: asyncpg.Connection, *, kind: ImportKind, table: RawTable, viewer: Viewer
+    conn: asyncpg.Connection,
+    *,
+    kind: ImportKind,
+    table: RawTable | Iterable[RawTable],
+    viewer: Viewer,
+    on_rows: OnRows | None = None,
 ) -> ImportReport:
-    """What applying the file would do; nothing is written.
+    """What applying the file (whole or in batches) would do; nothing is written.
 
     Raises ImportNotAllowed where the viewer's kind of organization does not write such rows, UnknownKind.
     """
-    plan = await plan_import(conn, kind=kind, table=table, viewer=viewer)
+    await _plan_each_statement_anew(conn)
+    plan = await plan_import(conn, kind=kind, table=table, viewer=viewer, on_rows=on_rows)
     return _report(plan, is_applied=False)
 
 
@@ -25,32 +33,46 @@ async def apply_import(
     conn: asyncpg.Connection,
     *,
     kind: ImportKind,
-    table: RawTable,
+    table: RawTable | Iterable[RawTable],
     viewer: Viewer,
     take_good_rows: bool = False,
+    on_rows: OnRows | None = None,
 ) -> ImportReport:
     """Write what is new or changed, all or nothing; call it inside a transaction.
 
     With an error in any row nothing is written, unless `take_good_rows`; a file that is broken as a whole
     (header, encoding, size) is never taken. The same file again changes nothing. Imports of one kind wait
-    for each other, so that a plan is still true when it is carried out.
+    for each other, so that a plan is still true when it is carried out. `on_rows` hears of the progress.
     Raises ImportNotAllowed, UnknownKind.
     """
     await conn.execute("SELECT pg_advisory_xact_lock(hashtext('catalog import'), hashtext($1))", kind)
-    plan = await plan_import(conn, kind=kind, table=table, viewer=viewer)
+    await _plan_each_statement_anew(conn)
+    plan = await plan_import(conn, kind=kind, table=table, viewer=viewer, will_write=True, on_rows=on_rows)
     is_applied = not plan.is_broken and (take_good_rows or not plan.errors)
-    rows = (*plan.new, *plan.changed)
-    if is_applied and rows:
-        await KINDS[kind].write(conn, rows=rows)
+    if is_applied:
+        # Foreign keys are checked row by row: their plans are better kept.
+        await conn.execute("SELECT set_config('plan_cache_mode', 'auto', true)")
+        for rows in plan.rows:
+            await KINDS[kind].write(conn, rows=rows)
     return _report(plan, is_applied=is_applied)
+
+
+async def _plan_each_statement_anew(conn: asyncpg.Connection) -> None:
+    """A plan kept from when the tables were small would read them whole, batch after batch."""
+    await conn.execute("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
 
 
 def _report(plan: Plan, *, is_applied: bool) -> ImportReport:
     return ImportReport(
-        new=len(plan.new),
-        changed=len(plan.changed),
-        unchanged=len(plan.unchanged),
+        new=plan.new,
+        changed=plan.changed,
+        unchanged=plan.unchanged,
         missing=plan.missing,
-        errors=listed_errors(plan.errors),
+        errors=listed_errors(plan.errors, count=plan.error_count),
         is_applied=is_applied,
+        new_keys=plan.new_keys,
+        changes=plan.changes,
+        missing_keys=plan.missing_keys,
+        error_count=plan.error_count,
+        header=plan.header,
     )

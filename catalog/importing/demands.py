@@ -6,8 +6,9 @@ import asyncpg
 import msgspec
 
 from catalog.core.import_rows import RowError
+from catalog.core.listing_diff import DIFF_ROWS_MAX
 from catalog.core.listing_rows import DemandRow
-from catalog.importing.staged import Organization, StagedRow, StoredRow, as_json
+from catalog.importing.staged import Organization, Seen, StagedRow, StoredRow, as_json, missing_of
 
 
 async def read(
@@ -33,24 +34,25 @@ async def read(
 
 
 async def check(
-    conn: asyncpg.Connection, *, rows: Sequence[StagedRow], importer: Organization
+    conn: asyncpg.Connection, *, rows: Sequence[StagedRow], importer: Organization, seen: Seen
 ) -> list[RowError]:
-    del conn, rows, importer
+    del conn, rows, importer, seen
     return []
 
 
 async def count_missing(
     conn: asyncpg.Connection, *, keys: Sequence[str], owner_ids: Sequence[int] | None
-) -> int:
-    count: int = await conn.fetchval(
+) -> tuple[int, tuple[str, ...]]:
+    row = await conn.fetchrow(
         """
-        SELECT count(*) FROM demands
+        SELECT count(*), coalesce((array_agg(lower(id::text) ORDER BY lower(id::text)))[:$3], '{}') FROM demands
         WHERE factory_id = ANY ($2::bigint[]) AND state = 'open' AND lower(id::text) <> ALL ($1::text[])
         """,
         [key.lower() for key in keys],
         owner_ids,
+        DIFF_ROWS_MAX,
     )
-    return count
+    return missing_of(row)
 
 
 async def write(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) -> None:

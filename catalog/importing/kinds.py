@@ -10,7 +10,7 @@ from catalog.core.import_rows import RowError
 from catalog.core.listing_rows import ImportKind
 from catalog.core.viewer import OrganizationKind
 from catalog.importing import demands, offers, package_models, products, service_centers, vendors
-from catalog.importing.staged import Organization, StagedRow, StoredRow
+from catalog.importing.staged import Organization, Seen, StagedRow, StoredRow
 
 
 class Read(Protocol):
@@ -33,16 +33,37 @@ class Check(Protocol):
     """Errors that show only beside other rows of the catalog."""
 
     def __call__(
-        self, conn: asyncpg.Connection, *, rows: Sequence[StagedRow], importer: Organization
+        self, conn: asyncpg.Connection, *, rows: Sequence[StagedRow], importer: Organization, seen: Seen
     ) -> Awaitable[list[RowError]]: ...
 
 
 class CountMissing(Protocol):
-    """How many live rows of these owners the file does not name."""
+    """How many live rows of these owners the file does not name, and the first of their keys."""
 
     def __call__(
         self, conn: asyncpg.Connection, *, keys: Sequence[str], owner_ids: Sequence[int] | None
-    ) -> Awaitable[int]: ...
+    ) -> Awaitable[tuple[int, tuple[str, ...]]]: ...
+
+
+class Lock(Protocol):
+    """Let nobody else change these rows until the end of the transaction."""
+
+    def __call__(self, conn: asyncpg.Connection, *, keys: Sequence[str]) -> Awaitable[None]: ...
+
+
+class ReadDigests(Protocol):
+    """What was last imported into rows of these keys, as a hash, and who owns them."""
+
+    def __call__(
+        self, conn: asyncpg.Connection, *, keys: Sequence[str]
+    ) -> Awaitable[dict[str, tuple[bytes, int]]]: ...
+
+
+class Digests(Struct, frozen=True):
+    """How a kind remembers the words of its rows."""
+
+    read: ReadDigests
+    write: "Write"
 
 
 class Write(Protocol):
@@ -61,6 +82,8 @@ class KindRows(Struct, frozen=True):
     writers: tuple[OrganizationKind, ...]
     owner_kinds: tuple[OrganizationKind, ...]
     resolve: Resolve
+    lock: Lock
+    digests: Digests | None = None
 
 
 async def as_they_are(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) -> list[StagedRow]:
@@ -68,11 +91,23 @@ async def as_they_are(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) ->
     return list(rows)
 
 
+async def nothing_to_lock(conn: asyncpg.Connection, *, keys: Sequence[str]) -> None:
+    """Rows of this kind are written by imports only, which wait for each other."""
+    del conn, keys
+
+
 _LISTERS: tuple[OrganizationKind, ...] = ("vendor", "partner", "coordinator")
 
 KINDS: Mapping[ImportKind, KindRows] = {
     "vendors": KindRows(
-        vendors.read, vendors.check, vendors.write, vendors.count_missing, ("coordinator",), (), as_they_are
+        vendors.read,
+        vendors.check,
+        vendors.write,
+        vendors.count_missing,
+        ("coordinator",),
+        (),
+        as_they_are,
+        nothing_to_lock,
     ),
     "products": KindRows(
         products.read,
@@ -82,6 +117,8 @@ KINDS: Mapping[ImportKind, KindRows] = {
         _LISTERS,
         _LISTERS,
         as_they_are,
+        products.lock,
+        Digests(products.read_digests, products.write_digests),
     ),
     "package-models": KindRows(
         package_models.read,
@@ -91,6 +128,7 @@ KINDS: Mapping[ImportKind, KindRows] = {
         ("vendor", "coordinator"),
         ("vendor",),
         as_they_are,
+        nothing_to_lock,
     ),
     "offers": KindRows(
         offers.read,
@@ -100,6 +138,7 @@ KINDS: Mapping[ImportKind, KindRows] = {
         ("vendor", "coordinator"),
         ("vendor",),
         offers.resolve,
+        nothing_to_lock,
     ),
     "service-centers": KindRows(
         service_centers.read,
@@ -109,6 +148,7 @@ KINDS: Mapping[ImportKind, KindRows] = {
         _LISTERS,
         _LISTERS,
         service_centers.resolve,
+        nothing_to_lock,
     ),
     "demands": KindRows(
         demands.read,
@@ -118,5 +158,6 @@ KINDS: Mapping[ImportKind, KindRows] = {
         ("factory", "coordinator"),
         ("factory",),
         as_they_are,
+        nothing_to_lock,
     ),
 }

@@ -3,20 +3,11 @@
 from collections.abc import Sequence
 
 import asyncpg
-from msgspec import Struct
 
 from catalog.core.cells import Wording
 from catalog.core.import_rows import RowError, row_error
 from catalog.core.listing_rows import ProductRow, ServiceCenterRow
-from catalog.importing.staged import Organization, StagedRow, as_json
-
-
-class MakerFacts(Struct, frozen=True):
-    """What rows say about a maker: English name (the key), Korean name, home country."""
-
-    name: str
-    name_ko: str
-    country: str
+from catalog.importing.staged import MakerFacts, Organization, Seen, StagedRow, as_json
 
 
 async def read_makers(conn: asyncpg.Connection, *, names: Sequence[str]) -> dict[str, MakerFacts]:
@@ -27,12 +18,11 @@ async def read_makers(conn: asyncpg.Connection, *, names: Sequence[str]) -> dict
 
 
 async def check_makers(
-    conn: asyncpg.Connection, *, rows: Sequence[StagedRow], importer: Organization
+    conn: asyncpg.Connection, *, rows: Sequence[StagedRow], importer: Organization, seen: Seen
 ) -> list[RowError]:
     """Nobody but a coordinator changes what is known about a maker; one file says one thing about it."""
     listed = await read_makers(conn, names=sorted({facts.name for facts in map(_facts, rows) if facts}))
     may_change = importer.kind == "coordinator"
-    said: dict[str, MakerFacts] = {}
     errors = []
     for row in rows:
         facts = _facts(row)
@@ -43,7 +33,7 @@ async def check_makers(
             )
             errors.append(row_error(row.line, "maker", getattr(row.row, "maker", ""), expected))
             continue
-        known = said.setdefault(facts.name, facts if may_change else listed.get(facts.name, facts))
+        known = seen.makers.setdefault(facts.name, facts if may_change else listed.get(facts.name, facts))
         for column, found, wanted in (
             ("maker_ko", facts.name_ko, known.name_ko),
             ("maker_country", facts.country, known.country),

@@ -7,8 +7,9 @@ import msgspec
 
 from catalog.core.cells import Wording
 from catalog.core.import_rows import RowError, row_error
+from catalog.core.listing_diff import DIFF_ROWS_MAX
 from catalog.core.listing_rows import OfferRow
-from catalog.importing.staged import Organization, StagedRow, StoredRow, as_json
+from catalog.importing.staged import Organization, Seen, StagedRow, StoredRow, as_json, missing_of
 
 
 async def read(
@@ -74,9 +75,10 @@ async def resolve(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) -> lis
 
 
 async def check(
-    conn: asyncpg.Connection, *, rows: Sequence[StagedRow], importer: Organization
+    conn: asyncpg.Connection, *, rows: Sequence[StagedRow], importer: Organization, seen: Seen
 ) -> list[RowError]:
     """What is offered is listed: any product the importer may see, or the vendor's own package model."""
+    del seen
     offers = [(row.line, row.row) for row in rows if isinstance(row.row, OfferRow)]
     answers = await conn.fetch(
         """
@@ -122,16 +124,17 @@ async def check(
 
 async def count_missing(
     conn: asyncpg.Connection, *, keys: Sequence[str], owner_ids: Sequence[int] | None
-) -> int:
-    count: int = await conn.fetchval(
+) -> tuple[int, tuple[str, ...]]:
+    row = await conn.fetchrow(
         """
-        SELECT count(*) FROM offers
+        SELECT count(*), coalesce((array_agg(code ORDER BY code))[:$3], '{}') FROM offers
         WHERE vendor_id = ANY ($2::bigint[]) AND state <> 'retired' AND code <> ALL ($1::text[])
         """,
         keys,
         owner_ids,
+        DIFF_ROWS_MAX,
     )
-    return count
+    return missing_of(row)
 
 
 async def write(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) -> None:

@@ -10,8 +10,9 @@ import msgspec
 
 from catalog.core.cells import Wording
 from catalog.core.import_rows import RowError, row_error
+from catalog.core.listing_diff import DIFF_ROWS_MAX
 from catalog.core.listing_rows import PACKAGE_VERSION_FIELDS, PackageModelRow
-from catalog.importing.staged import Organization, StagedRow, StoredRow, as_json
+from catalog.importing.staged import Organization, Seen, StagedRow, StoredRow, as_json, missing_of
 
 
 async def read(
@@ -47,9 +48,10 @@ async def read(
 
 
 async def check(
-    conn: asyncpg.Connection, *, rows: Sequence[StagedRow], importer: Organization
+    conn: asyncpg.Connection, *, rows: Sequence[StagedRow], importer: Organization, seen: Seen
 ) -> list[RowError]:
     """Every component is a product that the importer may see; what it may not see is unknown to it."""
+    del seen
     models = [(row.line, row.row) for row in rows if isinstance(row.row, PackageModelRow)]
     asked = sorted({part.product for _, model in models for part in model.components})
     known = await conn.fetch(
@@ -81,16 +83,17 @@ async def check(
 
 async def count_missing(
     conn: asyncpg.Connection, *, keys: Sequence[str], owner_ids: Sequence[int] | None
-) -> int:
-    count: int = await conn.fetchval(
+) -> tuple[int, tuple[str, ...]]:
+    row = await conn.fetchrow(
         """
-        SELECT count(*) FROM package_models
+        SELECT count(*), coalesce((array_agg(code ORDER BY code))[:$3], '{}') FROM package_models
         WHERE vendor_id = ANY ($2::bigint[]) AND state <> 'retired' AND code <> ALL ($1::text[])
         """,
         keys,
         owner_ids,
+        DIFF_ROWS_MAX,
     )
-    return count
+    return missing_of(row)
 
 
 async def write(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) -> None:

@@ -1,15 +1,16 @@
 """Products with their makers and specs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import asyncpg
 import msgspec
 
 from catalog.core.cells import Wording
 from catalog.core.import_rows import RowError, row_error
+from catalog.core.listing_diff import DIFF_ROWS_MAX
 from catalog.core.listing_rows import ProductRow
 from catalog.importing.makers import check_makers, write_makers
-from catalog.importing.staged import Organization, StagedRow, StoredRow, as_json
+from catalog.importing.staged import Organization, Seen, StagedRow, StoredRow, as_json, missing_of, packed
 
 
 async def read(
@@ -17,7 +18,7 @@ async def read(
 ) -> dict[str, StoredRow]:
     rows = await conn.fetch(
         """
-        SELECT p.vendor_id, json_build_object(
+        SELECT p.vendor_id, p.id, json_build_object(
             'code', p.code, 'vendor', v.code, 'maker', m.name, 'maker_ko', m.name_ko,
             'maker_country', m.country, 'model', p.model, 'series', p.series, 'category', p.category,
             'subcategory', p.subcategory, 'name_ko', p.name_ko, 'name_en', p.name_en,
@@ -39,15 +40,15 @@ async def read(
         keys,
         owner_ids,
     )
-    found = ((row[0], msgspec.json.decode(row[1], type=ProductRow)) for row in rows)
-    return {product.code: StoredRow(product, owner_id) for owner_id, product in found}
+    found = (StoredRow(msgspec.json.decode(row[2], type=ProductRow), row[0], row[1]) for row in rows)
+    return {stored.row.code: stored for stored in found if isinstance(stored.row, ProductRow)}
 
 
 async def check(
-    conn: asyncpg.Connection, *, rows: Sequence[StagedRow], importer: Organization
+    conn: asyncpg.Connection, *, rows: Sequence[StagedRow], importer: Organization, seen: Seen
 ) -> list[RowError]:
     """Makers are known under one name and country, and a maker has each model once."""
-    errors = await check_makers(conn, rows=rows, importer=importer)
+    errors = await check_makers(conn, rows=rows, importer=importer, seen=seen)
     products = [(row.line, row.row) for row in rows if isinstance(row.row, ProductRow)]
     taken = await conn.fetch(
         """
@@ -58,9 +59,10 @@ async def check(
         """,
         as_json([{"code": p.code, "maker": p.maker, "model": p.model} for _, p in products]),
     )
-    holders = {(row["name"], row["model"]): row["code"] for row in taken}
+    holders = {f"{row['name']}\n{row['model']}": row["code"] for row in taken}
     for line, product in products:
-        holder = holders.setdefault((product.maker, product.model), product.code)
+        model = f"{product.maker}\n{product.model}"
+        holder = holders.get(model) or seen.models.setdefault(model, product.code)
         if holder != product.code:
             expected = Wording(
                 f"a model that {product.maker} has once; {holder} is it already",
@@ -72,22 +74,34 @@ async def check(
 
 async def count_missing(
     conn: asyncpg.Connection, *, keys: Sequence[str], owner_ids: Sequence[int] | None
-) -> int:
-    count: int = await conn.fetchval(
+) -> tuple[int, tuple[str, ...]]:
+    row = await conn.fetchrow(
         """
-        SELECT count(*) FROM products
+        SELECT count(*), coalesce((array_agg(code ORDER BY code))[:$3], '{}') FROM products
         WHERE vendor_id = ANY ($2::bigint[]) AND state <> 'retired' AND code <> ALL ($1::text[])
         """,
         keys,
         owner_ids,
+        DIFF_ROWS_MAX,
     )
-    return count
+    return missing_of(row)
 
 
 async def write(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) -> None:
     await write_makers(conn, rows=rows)
-    written = as_json([row.row for row in rows])
-    await conn.execute(
+    products = [row.row for row in rows if isinstance(row.row, ProductRow)]
+    ids = {row.key: row.current.id for row in rows if row.current is not None}
+    changed = [product for product in products if product.code in ids]
+    ids |= await _write_products(conn, products)
+    if changed:
+        await _remove_specs(conn, changed, ids)
+    await _write_specs(conn, products, ids)
+    await _write_digests(conn, rows, ids)
+
+
+async def _write_products(conn: asyncpg.Connection, products: Sequence[ProductRow]) -> dict[str, int]:
+    """Insert and update; answer the ids of what was. Columns travel as arrays, which costs least to read."""
+    written = await conn.fetch(
         """
         INSERT INTO products AS p
             (code, vendor_id, maker_id, model, series, category, subcategory, name_ko, name_en,
@@ -96,11 +110,11 @@ async def write(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) -> None:
         SELECT f.code, v.id, m.id, f.model, f.series, f.category, f.subcategory, f.name_ko, f.name_en,
                f.summary_ko, f.summary_en, f.verification, f.source_title, f.source_url, f.source_kind,
                f.note, f.state, f.visibility
-        FROM jsonb_to_recordset($1::text::jsonb) AS f (
-            code text, vendor text, maker text, model text, series text, category text,
-            subcategory text, name_ko text, name_en text, summary_ko text, summary_en text,
-            verification text, source_title text, source_url text, source_kind text, note text,
-            state text, visibility text)
+        FROM unnest(unpacked($1), unpacked($2), unpacked($3), unpacked($4), unpacked($5), unpacked($6),
+                    unpacked($7), unpacked($8), unpacked($9), unpacked($10), unpacked($11), unpacked($12),
+                    unpacked($13), unpacked($14), unpacked($15), unpacked($16), unpacked($17), unpacked($18)) AS f (
+            code, vendor, maker, model, series, category, subcategory, name_ko, name_en, summary_ko,
+            summary_en, verification, source_title, source_url, source_kind, note, state, visibility)
         JOIN organizations v ON v.code = f.vendor
         JOIN makers m ON m.name = f.maker
         ORDER BY f.code
@@ -121,33 +135,52 @@ async def write(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) -> None:
                excluded.summary_ko, excluded.summary_en, excluded.verification,
                excluded.source_title, excluded.source_url, excluded.source_kind, excluded.note,
                excluded.state, excluded.visibility)
+        RETURNING code, id
         """,
-        written,
+        *(packed(getattr(product, name) for product in products) for name in _WRITTEN),
     )
-    await _write_specs(conn, written)
+    return {row[0]: row[1] for row in written}
 
 
-async def _write_specs(conn: asyncpg.Connection, written: str) -> None:
+_WRITTEN = (
+    "code", "vendor", "maker", "model", "series", "category", "subcategory", "name_ko", "name_en", "summary_ko",
+    "summary_en", "verification", "source_title", "source_url", "source_kind", "note", "state", "visibility",
+)  # fmt: skip
+
+
+async def _remove_specs(
+    conn: asyncpg.Connection, products: Sequence[ProductRow], ids: Mapping[str, int]
+) -> None:
+    """Take away the specs that the products have no more."""
+    kept = [(ids[product.code], code) for product in products for code in product.specs]
     await conn.execute(
         """
         DELETE FROM product_specs s
-        USING jsonb_to_recordset($1::text::jsonb) AS f (code text, specs jsonb)
-        JOIN products p ON p.code = f.code
-        WHERE s.product_id = p.id AND NOT f.specs ? s.code
+        WHERE s.product_id = ANY ($1::bigint[])
+          AND (s.product_id, s.code) NOT IN (SELECT * FROM unnest($2::bigint[], $3::text[]))
         """,
-        written,
+        [ids[product.code] for product in products],
+        [product_id for product_id, _ in kept],
+        [code for _, code in kept],
     )
+
+
+async def _write_specs(
+    conn: asyncpg.Connection, products: Sequence[ProductRow], ids: Mapping[str, int]
+) -> None:
+    specs = [
+        (ids[product.code], code, value)
+        for product in products
+        for code, value in sorted(product.specs.items())
+    ]
+    if not specs:
+        return
     await conn.execute(
         """
         INSERT INTO product_specs AS s (product_id, code, number, number_max, text, boolean, unit, shown)
-        SELECT p.id, spec.key, v.number, v.number_max, v.text, v.boolean, v.unit, v.shown
-        FROM jsonb_to_recordset($1::text::jsonb) AS f (code text, specs jsonb)
-        JOIN products p ON p.code = f.code
-        CROSS JOIN LATERAL jsonb_each(f.specs) AS spec
-        CROSS JOIN LATERAL jsonb_to_record(spec.value) AS v (
-            number double precision, number_max double precision, text text, boolean boolean,
-            unit text, shown text)
-        ORDER BY p.id, spec.key
+        SELECT * FROM unnest(unpacked($1)::bigint[], unpacked($2), unpacked($3)::float8[],
+                             unpacked($4)::float8[], unpacked($5), unpacked($6)::boolean[],
+                             unpacked($7), unpacked($8))
         ON CONFLICT (product_id, code) DO UPDATE SET
             number = excluded.number, number_max = excluded.number_max, text = excluded.text,
             boolean = excluded.boolean, unit = excluded.unit, shown = excluded.shown
@@ -155,5 +188,48 @@ async def _write_specs(conn: asyncpg.Connection, written: str) -> None:
               (excluded.number, excluded.number_max, excluded.text, excluded.boolean, excluded.unit,
                excluded.shown)
         """,
-        written,
+        packed(str(product_id) for product_id, _, _ in specs),
+        packed(code for _, code, _ in specs),
+        packed(None if value.number is None else repr(value.number) for _, _, value in specs),
+        packed(None if value.number_max is None else repr(value.number_max) for _, _, value in specs),
+        packed(value.text for _, _, value in specs),
+        packed(None if value.boolean is None else str(value.boolean) for _, _, value in specs),
+        packed(value.unit for _, _, value in specs),
+        packed(value.shown for _, _, value in specs),
+    )
+
+
+async def lock(conn: asyncpg.Connection, *, keys: Sequence[str]) -> None:
+    """Let nobody else change these products: what is read next stays true until the end of the transaction."""
+    await conn.execute(
+        "SELECT FROM products WHERE code = ANY ($1::text[]) ORDER BY code FOR NO KEY UPDATE", keys
+    )
+
+
+async def read_digests(conn: asyncpg.Connection, *, keys: Sequence[str]) -> dict[str, tuple[bytes, int]]:
+    rows = await conn.fetch(
+        """
+        SELECT p.code, d.digest, p.vendor_id FROM products p JOIN product_digests d ON d.product_id = p.id
+        WHERE p.code = ANY ($1::text[])
+        """,
+        keys,
+    )
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+async def write_digests(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) -> None:
+    """Remember the words of rows that are stored exactly so, and locked."""
+    await _write_digests(conn, rows, {row.key: row.current.id for row in rows if row.current is not None})
+
+
+async def _write_digests(conn: asyncpg.Connection, rows: Sequence[StagedRow], ids: Mapping[str, int]) -> None:
+    known = sorted((ids[row.key], row.digest) for row in rows if row.digest is not None)
+    await conn.execute(
+        """
+        INSERT INTO product_digests AS d (product_id, digest)
+        SELECT * FROM unnest($1::bigint[], $2::bytea[])
+        ON CONFLICT (product_id) DO UPDATE SET digest = excluded.digest WHERE d.digest <> excluded.digest
+        """,
+        [product_id for product_id, _ in known],
+        [digest for _, digest in known],
     )

@@ -6,9 +6,10 @@ import asyncpg
 import msgspec
 
 from catalog.core.import_rows import RowError
+from catalog.core.listing_diff import DIFF_ROWS_MAX
 from catalog.core.listing_rows import ServiceCenterRow
 from catalog.importing.makers import check_makers, read_makers, write_makers
-from catalog.importing.staged import Organization, StagedRow, StoredRow, as_json
+from catalog.importing.staged import Organization, Seen, StagedRow, StoredRow, as_json, missing_of
 
 
 async def read(
@@ -56,23 +57,24 @@ async def resolve(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) -> lis
 
 
 async def check(
-    conn: asyncpg.Connection, *, rows: Sequence[StagedRow], importer: Organization
+    conn: asyncpg.Connection, *, rows: Sequence[StagedRow], importer: Organization, seen: Seen
 ) -> list[RowError]:
-    return await check_makers(conn, rows=rows, importer=importer)
+    return await check_makers(conn, rows=rows, importer=importer, seen=seen)
 
 
 async def count_missing(
     conn: asyncpg.Connection, *, keys: Sequence[str], owner_ids: Sequence[int] | None
-) -> int:
-    count: int = await conn.fetchval(
+) -> tuple[int, tuple[str, ...]]:
+    row = await conn.fetchrow(
         """
-        SELECT count(*) FROM service_centers
+        SELECT count(*), coalesce((array_agg(code ORDER BY code))[:$3], '{}') FROM service_centers
         WHERE vendor_id = ANY ($2::bigint[]) AND status <> 'closed' AND code <> ALL ($1::text[])
         """,
         keys,
         owner_ids,
+        DIFF_ROWS_MAX,
     )
-    return count
+    return missing_of(row)
 
 
 async def write(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) -> None:

@@ -1,6 +1,6 @@
 """A row of a file beside the row that is stored under the same key."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -17,20 +17,41 @@ class Organization(Struct, frozen=True):
     kind: str
 
 
+class MakerFacts(Struct, frozen=True):
+    """What rows say about a maker: English name (the key), Korean name, home country."""
+
+    name: str
+    name_ko: str
+    country: str
+
+
+class Seen:
+    """What the earlier rows of the same file said about things that several rows share."""
+
+    def __init__(self) -> None:
+        self.makers: dict[str, MakerFacts] = {}
+        self.models: dict[str, str] = {}
+
+
 class StoredRow(Struct, frozen=True):
-    """A row as it is in the database, and the organization that owns it."""
+    """A row as it is in the database, and the organization that owns it; `id` where writing needs it."""
 
     row: ListingRow
     owner_id: int
+    id: int = 0
 
 
 class StagedRow(Struct, frozen=True):
-    """A row of the file, completed; `current` is what is stored, None where it is new."""
+    """A row of the file, completed; `current` is what is stored, None where it is new.
+
+    `digest` is a hash of the words of the file's row, where the kind keeps one.
+    """
 
     line: int
     key: str
     row: ListingRow
     current: StoredRow | None
+    digest: bytes | None = None
 
     @property
     def is_changed(self) -> bool:
@@ -40,3 +61,16 @@ class StagedRow(Struct, frozen=True):
 def as_json(values: Sequence[Any]) -> str:
     """Rows as one JSON text, for `jsonb_to_recordset`: a whole set in one parameter."""
     return msgspec.json.encode(values).decode()
+
+
+def packed(values: Iterable[str | None]) -> str:
+    """A column of many rows as one text, for the database's `unpacked`: a list costs ten times as much to send.
+
+    Cells hold no control characters, so U+001F between values and U+001E for null are never part of one.
+    """
+    return "\x1f".join(("", *("\x1e" if value is None else value for value in values)))
+
+
+def missing_of(row: Any) -> tuple[int, tuple[str, ...]]:
+    """The answer of a query for how many rows a file does not name, and the first of their keys."""
+    return int(row[0]), tuple(row[1])

@@ -7,8 +7,9 @@ import msgspec
 
 from catalog.core.cells import Wording
 from catalog.core.import_rows import RowError, row_error
+from catalog.core.listing_diff import DIFF_ROWS_MAX
 from catalog.core.listing_rows import VendorRow
-from catalog.importing.staged import Organization, StagedRow, StoredRow, as_json
+from catalog.importing.staged import Organization, Seen, StagedRow, StoredRow, as_json, missing_of
 
 
 async def read(
@@ -33,10 +34,10 @@ async def read(
 
 
 async def check(
-    conn: asyncpg.Connection, *, rows: Sequence[StagedRow], importer: Organization
+    conn: asyncpg.Connection, *, rows: Sequence[StagedRow], importer: Organization, seen: Seen
 ) -> list[RowError]:
     """A code that another kind of organization has is taken."""
-    del importer
+    del importer, seen
     taken = await conn.fetch(
         "SELECT code FROM organizations WHERE kind <> 'vendor' AND code = ANY ($1::text[])",
         [row.key for row in rows],
@@ -48,16 +49,17 @@ async def check(
 
 async def count_missing(
     conn: asyncpg.Connection, *, keys: Sequence[str], owner_ids: Sequence[int] | None
-) -> int:
+) -> tuple[int, tuple[str, ...]]:
     del owner_ids
-    count: int = await conn.fetchval(
+    row = await conn.fetchrow(
         """
-        SELECT count(*) FROM organizations
+        SELECT count(*), coalesce((array_agg(code ORDER BY code))[:$2], '{}') FROM organizations
         WHERE kind = 'vendor' AND state <> 'terminated' AND code <> ALL ($1::text[])
         """,
         keys,
+        DIFF_ROWS_MAX,
     )
-    return count
+    return missing_of(row)
 
 
 async def write(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) -> None:

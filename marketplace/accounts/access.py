@@ -90,6 +90,8 @@ def guard_audience(connection: ASGIConnection[Any, Any, Any, Any], handler: Base
         NotAuthorizedException: nobody is signed in.
         PermissionDeniedException: somebody is, but of another kind or without the role.
     """
+    if connection.scope.get("method") == "OPTIONS":
+        return
     audience: Audience = handler.opt["audience"]
     user: CurrentUser | None = connection.scope.get("user")
     if belongs_to(user, audience):

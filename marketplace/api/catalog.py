@@ -17,9 +17,9 @@ from catalog.products import get_product
 from catalog.service_centers import list_service_centers
 from marketplace.accounts.access import viewer_of
 from marketplace.deps import Conn, User
-from marketplace.web.catalog_views import read_reference_prices, read_today
+from marketplace.web.catalog_views import read_today
 
-CountryCode = Annotated[str, QueryParameter(pattern="^[A-Z]{2}$")]
+CountryCode = Annotated[str | None, QueryParameter(pattern="^[A-Z]{2}$")]
 
 
 class PackageModelAnswer(msgspec.Struct, frozen=True):
@@ -40,12 +40,7 @@ class ProductAnswer(msgspec.Struct, frozen=True):
 async def read_package_model(code: FromPath[str], conn: Conn, user: User) -> PackageModelAnswer:
     """Read the current version of one package model with its bill of materials and offers."""
     package = await get_package_model(conn, code=code, viewer=viewer_of(user))
-    parts = [line.product.code for line in package.version.lines if line.product]
-    share = package_share(
-        package.version.lines,
-        today=await read_today(conn),
-        reference_prices=await read_reference_prices(conn, codes=parts),
-    )
+    share = package_share(package.version.lines, today=await read_today(conn))
     return PackageModelAnswer(package, share)
 
 
@@ -66,7 +61,7 @@ async def read_offer(code: FromPath[str], conn: Conn, user: User) -> Offer:
 @get("/api/service-centers", opt={"audience": "anyone"}, tags=["catalog"])
 async def list_sites(
     conn: Conn,
-    country: FromQuery[CountryCode | None] = None,
+    country: FromQuery[CountryCode] = None,
     maker: FromQuery[str | None] = None,
     role: FromQuery[SiteRole | None] = None,
     status: FromQuery[SiteStatus | None] = None,

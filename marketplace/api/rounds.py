@@ -29,6 +29,10 @@ LISTED_STATES: tuple[RoundState, ...] = (
 )
 
 
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A point in time with its offset: without one, nobody knows which it is."""
+
+
 class RoundView(msgspec.Struct, frozen=True):
     """A round with its live progress."""
 
@@ -54,8 +58,8 @@ class RoundRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     code: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{2,60}$")]
     offer_code: str
-    closes_at: datetime
-    opens_at: datetime | None = None
+    closes_at: Instant
+    opens_at: Instant | None = None
     allocation_rule: AllocationRule = "pro_rata"
     deposit_bp: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1000
     may_close_early: bool = False

@@ -52,7 +52,8 @@ async def search(
     """Search packages and products.
 
     Parameters: q, kind, category, package_type, level_from, level_to, industries, subcategory, maker_country,
-    vendor_code, verification (each repeatable), price_max (won), lead_time_max (days), open_round=1, sort, page.
+    vendor_code, verification (each repeatable), price_max (won), lead_time_max (days), open_round=1,
+    literal=1 (the words as written, never read as others), sort, page.
     Raises UnknownField for any other parameter, InvalidFilterValue for a value that makes no sense.
     """
     parameters = list(request.query_params.multi_items())

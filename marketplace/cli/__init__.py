@@ -11,6 +11,7 @@ from pathlib import Path
 
 from catalog.errors import CatalogError
 from group_buy.errors import GroupBuyError
+from marketplace.access_log import set_up_logging
 from marketplace.cli import catalog_verbs, group_buy_verbs, search_verbs, serve_verbs
 from marketplace.cli.market import Refused
 from marketplace.db import DatabaseUnavailable, MigrationError
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"Python {PYTHON_MIN[0]}.{PYTHON_MIN[1]} or newer is needed; this is {sys.version.split()[0]}."
         )
     options = build_parser().parse_args(arguments)
+    set_up_logging("warning", to_people=True)
     try:
         code = asyncio.run(options.run(options))
     except REFUSALS as error:

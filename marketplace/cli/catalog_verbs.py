@@ -4,21 +4,21 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from catalog.core.import_rows import read_table
+from catalog.core.import_rows import FILE_BYTES_MAX, read_batches
 from catalog.core.listing_rows import IMPORT_KINDS
 from catalog.core.viewer import Viewer
-from catalog.exporting import export_rows, write_export
+from catalog.exporting import EXPORT_SUFFIXES, export_rows, write_export
 from catalog.importing import apply_import, check_import, report_document
 from catalog.vendors import get_organization_id
 from marketplace.cli.market import Refused, open_market, print_json, say, settings_of
-
-FILE_BYTES_MAX = 20 * 1024 * 1024
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     """Declare this module's verbs."""
     bring = verbs.add_parser(
-        "import", parents=[common], help="list things from a file; the format is told by its suffix"
+        "import",
+        parents=[common],
+        help="list things from a file; the format is told by its suffix: .csv .xlsx .jsonl .aasx",
     )
     bring.add_argument("kind", choices=IMPORT_KINDS, metavar="KIND", help=", ".join(IMPORT_KINDS))
     bring.add_argument("file", type=Path, metavar="FILE")
@@ -29,7 +29,9 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
     bring.add_argument("--vendor", metavar="CODE", help="act for this vendor (default: for the coordinator)")
     bring.add_argument("--json", action="store_true", help="print JSON")
     bring.set_defaults(run=run_import)
-    export = verbs.add_parser("export", parents=[common], help="write everything of a kind to a file")
+    export = verbs.add_parser(
+        "export", parents=[common], help="write everything of a kind to a file: .csv .xlsx .jsonl"
+    )
     export.add_argument("kind", choices=IMPORT_KINDS, metavar="KIND", help=", ".join(IMPORT_KINDS))
     export.add_argument("file", type=Path, metavar="FILE")
     export.add_argument("--vendor", metavar="CODE", help="only what this vendor lists")
@@ -45,7 +47,7 @@ async def run_import(options: argparse.Namespace) -> int:
         content = path.read_bytes()  # noqa: ASYNC240
     except OSError as error:
         raise Refused(f"{path} cannot be read: {error.strerror}.") from error
-    table = read_table(content, suffix=path.suffix.lower())
+    table = read_batches(content, suffix=path.suffix)
     async with (
         open_market(settings_of(options), seed=True) as market,
         market.connection() as conn,
@@ -83,6 +85,8 @@ async def _viewer(conn: Any, vendor: str | None) -> Viewer:
 async def run_export(options: argparse.Namespace) -> int:
     """Export in the shape that imports as all unchanged."""
     path: Path = options.file
+    if path.suffix.lower() not in EXPORT_SUFFIXES:
+        raise Refused(f"{path} should end in one of {', '.join(EXPORT_SUFFIXES)}.")
     async with open_market(settings_of(options), seed=True) as market, market.connection() as conn:
         owner_id = None
         if options.vendor is not None:

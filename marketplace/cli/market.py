@@ -104,10 +104,13 @@ async def seed_if_empty(dsn: str) -> bool:
 
 
 async def rebuild_outdated(market: Market, engine: EmbeddedEngine) -> None:
-    """Build the indexes whose settings changed since they were made, or that were never made."""
+    """Build the indexes whose settings changed since they were made, or that hold nothing.
+
+    A folder that is new to an old market, or was lost, holds nothing, and no listing is marked as waiting for it.
+    """
     health = await engine.health()
     for index in health.indexes:
-        if index.is_outdated or not index.is_ready:
+        if index.is_outdated or not index.is_ready or not index.documents:
             await rebuild_index(market, engine, index.index)
 
 

@@ -17,6 +17,7 @@ from marketplace.app import create_app
 from marketplace.cli.market import (
     Market,
     Refused,
+    catch_up,
     open_market,
     rebuild_outdated,
     say,
@@ -48,17 +49,24 @@ def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 
 def make_gateway(settings: Settings) -> PaymentGateway | None:
-    """The card gateway of these settings; None where cards are not set up."""
+    """The card gateway of these settings; None where cards are not set up.
+
+    Raises:
+        Refused: keys of different modes, or an address that may not get them.
+    """
     if not settings.takes_cards:
         return None
     from marketplace.payments.stripe_gateway import StripeGateway  # noqa: PLC0415 - only where cards are taken
 
-    return StripeGateway(
-        settings.stripe_secret_key,
-        settings.stripe_publishable_key,
-        settings.stripe_webhook_secret,
-        settings.stripe_api_base or None,
-    )
+    try:
+        return StripeGateway(
+            settings.stripe_secret_key,
+            settings.stripe_publishable_key,
+            settings.stripe_webhook_secret,
+            settings.stripe_api_base or None,
+        )
+    except ValueError as error:
+        raise Refused(str(error)) from error
 
 
 def require_free_port(host: str, port: int) -> None:
@@ -80,7 +88,6 @@ async def run_demo(options: argparse.Namespace) -> int:
     port = options.port
     require_free_port(LOOPBACK, port)
     url = f"http://{LOOPBACK}:{port}"
-    set_up_logging("warning", to_people=True)
     stop = stop_event()
     from marketplace.payments.local_stripe import (  # noqa: PLC0415 - the extra [demo] is optional
         LocalStripe,
@@ -147,6 +154,8 @@ async def serving(settings: Settings, market: Market, *, host: str, port: int) -
     """
     engine = market.open_engine()
     await rebuild_outdated(market, engine)
+    if settings.is_demo:
+        await catch_up(market, engine)  # the first page a newcomer opens already finds everything
     app = create_app(settings, dsn=market.dsn, engine=engine, gateway=make_gateway(settings))
     server = Server(app, address=host, port=port, interface=Interfaces.ASGI, log_enabled=False)
     task = asyncio.create_task(server.serve())

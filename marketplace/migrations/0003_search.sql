@@ -32,19 +32,24 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public AS $$
     SELECT t.target, document_kind, d.id
     FROM search_targets t, (SELECT DISTINCT unnest(document_ids) AS id) d
     WHERE d.id IS NOT NULL
+      AND (document_kind <> 'vendor' OR EXISTS (SELECT FROM organizations WHERE id = d.id AND kind = 'vendor'))
     ORDER BY t.target, d.id
     ON CONFLICT (target, kind, doc_id)
     DO UPDATE SET version = nextval('search_versions'), attempts = 0, not_before = NULL, last_error = NULL
 $$;
 
-CREATE FUNCTION mark_product_dirty() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE ids bigint[];
-BEGIN
-    ids := ARRAY(SELECT id FROM changed);
-    PERFORM mark_search_dirty('product', ids);
-    PERFORM mark_search_dirty('package_model', ARRAY(
+-- A product's document, and those of the packages that contain it.
+CREATE FUNCTION mark_products_and_packages_dirty(product_ids bigint[]) RETURNS void LANGUAGE sql AS $$
+    SELECT mark_search_dirty('product', product_ids);
+    SELECT mark_search_dirty('package_model', ARRAY(
         SELECT v.package_model_id FROM bom_lines b JOIN package_versions v ON v.id = b.package_version_id
-        WHERE v.is_current AND b.product_id = ANY (ids)));
+        WHERE v.is_current AND b.product_id = ANY (product_ids)));
+$$;
+
+CREATE FUNCTION mark_product_dirty() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM mark_products_and_packages_dirty(ARRAY(SELECT id FROM changed));
+    PERFORM mark_search_dirty('vendor', ARRAY(SELECT vendor_id FROM changed));
     RETURN NULL;
 END $$;
 
@@ -52,11 +57,10 @@ CREATE FUNCTION mark_products_of_change_dirty() RETURNS trigger LANGUAGE plpgsql
 DECLARE ids bigint[];
 BEGIN
     ids := ARRAY(SELECT DISTINCT product_id FROM changed);
-    PERFORM mark_search_dirty('product', ids);
-    IF TG_TABLE_NAME IN ('origin_claims', 'reference_prices') THEN
-        PERFORM mark_search_dirty('package_model', ARRAY(
-            SELECT v.package_model_id FROM bom_lines b JOIN package_versions v ON v.id = b.package_version_id
-            WHERE v.is_current AND b.product_id = ANY (ids)));
+    IF TG_TABLE_NAME = 'product_specs' THEN
+        PERFORM mark_search_dirty('product', ids); -- packages show no specs of their components
+    ELSE
+        PERFORM mark_products_and_packages_dirty(ids);
     END IF;
     RETURN NULL;
 END $$;
@@ -64,25 +68,31 @@ END $$;
 CREATE FUNCTION mark_package_model_dirty() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM mark_search_dirty('package_model', ARRAY(SELECT id FROM changed));
+    PERFORM mark_search_dirty('vendor', ARRAY(SELECT vendor_id FROM changed));
     RETURN NULL;
 END $$;
 
 CREATE FUNCTION mark_package_version_dirty() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM mark_search_dirty('package_model', ARRAY(SELECT package_model_id FROM changed));
+    PERFORM mark_search_dirty('vendor', ARRAY(
+        SELECT m.vendor_id FROM changed c JOIN package_models m ON m.id = c.package_model_id));
     RETURN NULL;
 END $$;
 
 CREATE FUNCTION mark_bom_lines_dirty() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE ids bigint[];
 BEGIN
-    PERFORM mark_search_dirty('package_model', ARRAY(
-        SELECT v.package_model_id FROM changed c JOIN package_versions v ON v.id = c.package_version_id));
+    ids := ARRAY(SELECT DISTINCT v.package_model_id FROM changed c JOIN package_versions v ON v.id = c.package_version_id);
+    PERFORM mark_search_dirty('package_model', ids);
+    PERFORM mark_search_dirty('vendor', ARRAY(SELECT vendor_id FROM package_models WHERE id = ANY (ids)));
     RETURN NULL;
 END $$;
 
 CREATE FUNCTION mark_offers_dirty() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM mark_search_dirty('product', ARRAY(SELECT product_id FROM changed));
+    -- A price on a product is also its reference price in the packages that contain it.
+    PERFORM mark_products_and_packages_dirty(ARRAY(SELECT product_id FROM changed WHERE product_id IS NOT NULL));
     PERFORM mark_search_dirty('package_model', ARRAY(
         SELECT v.package_model_id FROM changed c JOIN package_versions v ON v.id = c.package_version_id));
     RETURN NULL;
@@ -103,10 +113,7 @@ CREATE FUNCTION mark_maker_dirty() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE ids bigint[];
 BEGIN
     ids := ARRAY(SELECT p.id FROM changed c JOIN products p ON p.maker_id = c.id);
-    PERFORM mark_search_dirty('product', ids);
-    PERFORM mark_search_dirty('package_model', ARRAY(
-        SELECT v.package_model_id FROM bom_lines b JOIN package_versions v ON v.id = b.package_version_id
-        WHERE v.is_current AND b.product_id = ANY (ids)));
+    PERFORM mark_products_and_packages_dirty(ids);
     PERFORM mark_search_dirty('service_center', ARRAY(
         SELECT s.id FROM changed c JOIN service_centers s ON s.maker_id = c.id));
     RETURN NULL;
@@ -116,8 +123,12 @@ CREATE FUNCTION mark_organization_dirty() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM mark_search_dirty('vendor', ARRAY(SELECT id FROM changed WHERE kind = 'vendor'));
     PERFORM mark_search_dirty('product', ARRAY(SELECT p.id FROM changed c JOIN products p ON p.vendor_id = c.id));
+    PERFORM mark_products_and_packages_dirty(ARRAY(
+        SELECT o.product_id FROM changed c JOIN offers o ON o.vendor_id = c.id WHERE o.product_id IS NOT NULL));
     PERFORM mark_search_dirty('package_model', ARRAY(
         SELECT m.id FROM changed c JOIN package_models m ON m.vendor_id = c.id));
+    PERFORM mark_search_dirty('service_center', ARRAY(
+        SELECT s.id FROM changed c JOIN service_centers s ON s.vendor_id = c.id));
     RETURN NULL;
 END $$;
 

@@ -51,6 +51,7 @@ BEGIN
     PERFORM mark_search_dirty('package_model', ARRAY(
         SELECT v.package_model_id FROM changed c JOIN offers o ON o.id = c.offer_id
         JOIN package_versions v ON v.id = o.package_version_id));
+    PERFORM mark_search_dirty('vendor', ARRAY(SELECT vendor_id FROM changed));
     RETURN NULL;
 END $$;
 CREATE TRIGGER rounds_dirty_insert AFTER INSERT ON rounds REFERENCING NEW TABLE AS changed

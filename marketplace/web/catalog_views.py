@@ -218,22 +218,15 @@ async def list_sites_of_makers(conn: asyncpg.Connection, *, makers: Iterable[str
     ]
 
 
+def web_address(address: str | None) -> str | None:
+    """An address that a page may link to; anything but the web (`javascript:` and the like) is not linked."""
+    return address if address and address.lower().startswith(("https://", "http://")) else None
+
+
 async def read_today(conn: asyncpg.Connection) -> date:
     """The day in Korea by the database's clock."""
     today: date = await conn.fetchval("SELECT (clock_timestamp() AT TIME ZONE 'Asia/Seoul')::date")
     return today
-
-
-async def read_reference_prices(conn: asyncpg.Connection, *, codes: Sequence[str]) -> dict[str, int]:
-    """The operator's figures for these products, in won: they weigh a share where nobody offers a part alone."""
-    rows = await conn.fetch(
-        """
-        SELECT p.code, f.unit_price_krw FROM reference_prices f JOIN products p ON p.id = f.product_id
-        WHERE p.code = ANY ($1::text[])
-        """,
-        list(codes),
-    )
-    return {row[0]: row[1] for row in rows}
 
 
 def item_path(kind: ItemKind, code: str) -> str:

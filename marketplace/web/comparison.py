@@ -4,7 +4,7 @@ Pure. Best is marked only where every value is known and not all are equal; whet
 (only among things of one category) is decided by `is_one_category`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final, Literal
 
@@ -90,10 +90,11 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """One value; None = unknown."""
+    """One value; None = unknown, or without meaning for this column where it does not apply."""
 
     value: Any
     best: bool = False
+    applies: bool = True
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,20 +115,42 @@ class Group(msgspec.Struct, frozen=True):
     rows: tuple[Row, ...]
 
 
+Applies = Callable[[Compared], bool]
+
+
+def always(column: Compared) -> bool:
+    """A fact that everything has."""
+    del column
+    return True
+
+
+def to_packages(column: Compared) -> bool:
+    """A fact that only packages have."""
+    return column.package is not None
+
+
+def to_products(column: Compared) -> bool:
+    """A fact that only products have."""
+    return column.product is not None
+
+
 def is_one_category(columns: Sequence[Compared]) -> bool:
     """Whether all columns do the same thing."""
     return len({column.does for column in columns}) == 1
 
 
-def build_groups(columns: Sequence[Compared]) -> list[Group]:
-    """All groups that say something about these columns, in the order of the page."""
+def build_groups(columns: Sequence[Compared], *, spec_categories: Mapping[str, Sequence[str]]) -> list[Group]:
+    """All groups that say something about these columns, in the order of the page.
+
+    `spec_categories` maps the code of a property to the categories of product that it is asked of.
+    """
     groups = [
         Group("price", _price_rows(columns)),
         Group("origin", _origin_rows(columns)),
         Group("scope", _scope_rows(columns)),
         Group("fit", _fit_rows(columns)),
         Group("service", _service_rows(columns)),
-        Group("specs", _spec_rows(columns)),
+        Group("specs", _spec_rows(columns, spec_categories)),
         Group("source", _source_rows(columns)),
     ]
     return [group for group in groups if group.rows]
@@ -141,6 +164,7 @@ def _row(
     *,
     better: Better | None = None,
     rank: Callable[[Any], float] = float,
+    applies: Applies = always,
     name_ko: str = "",
     name_en: str = "",
 ) -> Row | None:
@@ -152,7 +176,8 @@ def _row(
         code=code,
         kind=kind,
         cells=tuple(
-            Cell(value, best) for value, best in zip(values, _best(values, better, rank), strict=True)
+            Cell(value, best, applies(column))
+            for column, value, best in zip(columns, values, _best(values, better, rank), strict=True)
         ),
         same=all(value == values[0] for value in values),
         name_ko=name_ko,
@@ -200,7 +225,9 @@ def _origin_rows(columns: Sequence[Compared]) -> tuple[Row, ...]:
             return None
         products = [line.product for line in column.package.version.lines if line.product]
         abroad = [product for product in products if product.maker.country != DOMESTIC]
-        return Lines(tuple(p.name_ko for p in abroad) or ("–",), tuple(p.name_en for p in abroad) or ("–",))
+        return Lines(
+            tuple(p.name_ko for p in abroad) or ("없음",), tuple(p.name_en for p in abroad) or ("None",)
+        )
 
     def maker_country(column: Compared) -> str | None:
         return column.product.maker.country if column.product else None
@@ -208,8 +235,8 @@ def _origin_rows(columns: Sequence[Compared]) -> tuple[Row, ...]:
     return _kept(
         # The verified end decides: a claim alone wins nothing.
         _row(columns, "domestic_share", "share", share, better="higher", rank=lambda pair: float(pair[0])),
-        _row(columns, "imported_components", "list", imported),
-        _row(columns, "maker_country", "country", maker_country),
+        _row(columns, "imported_components", "list", imported, applies=to_packages),
+        _row(columns, "maker_country", "country", maker_country, applies=to_products),
     )
 
 
@@ -231,19 +258,45 @@ def _scope_rows(columns: Sequence[Compared]) -> tuple[Row, ...]:
         return read
 
     return _kept(
-        _row(columns, "components", "list", components),
-        _row(columns, "included", "list", lines("included")),
-        _row(columns, "excluded", "list", lines("excluded")),
+        _row(columns, "components", "list", components, applies=to_packages),
+        _row(columns, "included", "list", lines("included"), applies=to_packages),
+        _row(columns, "excluded", "list", lines("excluded"), applies=to_packages),
     )
 
 
 def _fit_rows(columns: Sequence[Compared]) -> tuple[Row, ...]:
     return _kept(
-        _row(columns, "category", "category", lambda column: column.product and column.product.category),
-        _row(columns, "package_type", "package_type", lambda c: c.package and c.package.package_type),
-        _row(columns, "level_from", "level", lambda column: _of_version(column, "level_from")),
-        _row(columns, "level_to", "level", lambda column: _of_version(column, "level_to")),
-        _row(columns, "industries", "industries", lambda column: _of_version(column, "industries")),
+        _row(
+            columns,
+            "category",
+            "category",
+            lambda column: column.product and column.product.category,
+            applies=to_products,
+        ),
+        _row(
+            columns,
+            "package_type",
+            "package_type",
+            lambda c: c.package and c.package.package_type,
+            applies=to_packages,
+        ),
+        _row(
+            columns,
+            "level_from",
+            "level",
+            lambda column: _of_version(column, "level_from"),
+            applies=to_packages,
+        ),
+        _row(
+            columns, "level_to", "level", lambda column: _of_version(column, "level_to"), applies=to_packages
+        ),
+        _row(
+            columns,
+            "industries",
+            "industries",
+            lambda column: _of_version(column, "industries"),
+            applies=to_packages,
+        ),
     )
 
 
@@ -268,14 +321,14 @@ def _service_rows(columns: Sequence[Compared]) -> tuple[Row, ...]:
         return years or None
 
     return _kept(
-        _row(columns, "vendor", "text", vendor),
-        _row(columns, "warranty_months", "months", warranty, better="higher"),
-        _row(columns, "spare_parts_years", "years", spare_parts, better="higher"),
+        _row(columns, "vendor", "text", vendor, applies=to_packages),
+        _row(columns, "warranty_months", "months", warranty, better="higher", applies=to_packages),
+        _row(columns, "spare_parts_years", "years", spare_parts, better="higher", applies=to_packages),
         _row(columns, "service_centers", "text", sites),
     )
 
 
-def _spec_rows(columns: Sequence[Compared]) -> tuple[Row, ...]:
+def _spec_rows(columns: Sequence[Compared], categories: Mapping[str, Sequence[str]]) -> tuple[Row, ...]:
     """One row for each property that may be compared, in the order of the definitions."""
     specs = {
         spec.code: spec
@@ -293,6 +346,9 @@ def _spec_rows(columns: Sequence[Compared]) -> tuple[Row, ...]:
                 return None
             return next((spec_view(spec) for spec in product.specs if spec.code == code), None)
 
+        def is_asked(column: Compared, code: str = code) -> bool:
+            return column.product is not None and column.product.category in categories.get(code, ())
+
         is_ranked = definition.kind == "number" and definition.better is not None
         rows.append(
             _row(
@@ -302,6 +358,7 @@ def _spec_rows(columns: Sequence[Compared]) -> tuple[Row, ...]:
                 read,
                 better=definition.better if is_ranked else None,
                 rank=lambda spec: float(spec.number),
+                applies=is_asked,
                 name_ko=definition.name_ko,
                 name_en=definition.name_en,
             )
@@ -318,8 +375,8 @@ def _source_rows(columns: Sequence[Compared]) -> tuple[Row, ...]:
         return column.product.verification if column.product else None
 
     return _kept(
-        _row(columns, "maker", "text", maker),
-        _row(columns, "verification", "verification", verification),
+        _row(columns, "maker", "text", maker, applies=to_products),
+        _row(columns, "verification", "verification", verification, applies=to_products),
     )
 
 

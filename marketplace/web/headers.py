@@ -1,18 +1,34 @@
 """Security headers of every answer: a strict content policy, no framing, no sniffing."""
 
-from collections.abc import Callable
-from typing import Any
 from urllib.parse import urlsplit
 
-from litestar import Response
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from marketplace.settings import Settings
 
 STRIPE_ORIGINS = "https://js.stripe.com"
 
 
-def security_headers(settings: Settings) -> Callable[[Response[Any]], Response[Any]]:
-    """Build the hook that sets the headers; the card page may load Stripe's script, or the demo peer's."""
+class SecurityHeaders:
+    """ASGI wrapper that sets the headers on every answer, also where no route or handler was reached."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self.headers = [(name.encode(), value.encode()) for name, value in security_headers(settings).items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Add the headers to the start of the answer."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *self.headers]
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+def security_headers(settings: Settings) -> dict[str, str]:
+    """The headers by name; the card page may load Stripe's script, or the demo peer's."""
     peer = ""
     if settings.stripe_api_base:
         parts = urlsplit(settings.stripe_api_base)
@@ -44,11 +60,4 @@ def security_headers(settings: Settings) -> Callable[[Response[Any]], Response[A
     }
     if settings.is_secure:
         headers["strict-transport-security"] = "max-age=31536000"
-
-    def set_headers(response: Response[Any]) -> Response[Any]:
-        response.headers.update(
-            {name: value for name, value in headers.items() if name not in response.headers}
-        )
-        return response
-
-    return set_headers
+    return headers

@@ -91,11 +91,18 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "verification": N_("자료 확인"),
         "q": N_("검색어"),
     },
+    "suggestion": {
+        "package_model": N_("패키지"),
+        "product": N_("제품"),
+        "vendor": N_("공급기업"),
+        "service_center": N_("A/S 거점"),
+    },
     "sort": {
         "relevance": N_("관련도순"),
         "price": N_("가격 낮은순"),
         "lead_time": N_("납기 빠른순"),
         "domestic_share": N_("국산 비중 높은순"),
+        "open_round": N_("공동구매 모집 중 먼저"),
         "name": N_("이름순"),
     },
     "round_state": {
@@ -185,6 +192,8 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "applied": N_("반영됨"),
         "applied_partly": N_("일부 반영됨"),
         "refused": N_("오류로 반영 안 함"),
+        "running": N_("진행 중"),
+        "stopped": N_("멈춤"),
     },
     "compare_group": {
         "price": N_("가격과 조건"),

@@ -30,6 +30,9 @@ NOTICES = {
     "round-opened": N_("회차를 열었습니다."),
     "signed-out": N_("로그아웃했습니다."),
     "demand-saved": N_("요청을 남겼습니다."),
+    "import-stopping": N_("멈추는 중입니다. 자료는 그대로입니다."),
+    "image-added": N_("사진을 올렸습니다."),
+    "image-removed": N_("사진을 내렸습니다."),
     "import-applied": N_("파일을 반영했습니다."),
 }
 """Sentences shown once on top of a page after something was done, by the code in `?notice=`."""

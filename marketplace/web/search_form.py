@@ -19,7 +19,7 @@ PAGE_MAX: Final = 10_000
 VALUES_MAX: Final = 50
 """Most values of one condition that are read from an address."""
 AMOUNT_MAX: Final = 10**12
-SORTS: Final = ("relevance", "price", "lead_time", "domestic_share", "name")
+SORTS: Final = ("relevance", "price", "lead_time", "domestic_share", "open_round", "name")
 LEVELS: Final = tuple(str(level) for level in range(LEVEL_MAX + 1))
 
 Check = Callable[[str], bool]
@@ -66,19 +66,24 @@ PARAMETERS: Final = (
     "price_max",
     "lead_time_max",
     "open_round",
+    "literal",
     "sort",
     "page",
 )
 
 
 class SearchForm(msgspec.Struct, frozen=True, kw_only=True):
-    """A search as its address says it; `refused` are the conditions that make no sense, as (name, value)."""
+    """A search as its address says it; `refused` are the conditions that make no sense, as (name, value).
+
+    `is_literal`: the text is searched as it is written, whatever it may have been meant to say.
+    """
 
     text: str = ""
     chosen: dict[str, tuple[str, ...]] = {}
     price_krw_max: int | None = None
     lead_time_days_max: int | None = None
     open_round_only: bool = False
+    is_literal: bool = False
     sort: str = "relevance"
     page: int = 1
     refused: tuple[tuple[str, str], ...] = ()
@@ -107,6 +112,7 @@ class SearchForm(msgspec.Struct, frozen=True, kw_only=True):
             page=self.page,
             page_size=page_size,
             facets=FACET_FIELDS,
+            is_literal=self.is_literal,
         )
 
     def address(self, *, without: tuple[str, str] | None = None, page: int | None = None) -> str:
@@ -119,6 +125,8 @@ class SearchForm(msgspec.Struct, frozen=True, kw_only=True):
             pairs.append(("lead_time_max", str(self.lead_time_days_max)))
         if self.open_round_only:
             pairs.append(("open_round", "1"))
+        if self.is_literal:
+            pairs.append(("literal", "1"))
         if self.sort != "relevance":
             pairs.append(("sort", self.sort))
         pairs = [pair for pair in pairs if pair != without]
@@ -141,6 +149,7 @@ def read_search_form(parameters: Sequence[tuple[str, str]]) -> SearchForm:
         price_krw_max=reader.amount("price_max", ceiling=AMOUNT_MAX),
         lead_time_days_max=reader.amount("lead_time_max", ceiling=AMOUNT_MAX),
         open_round_only=reader.first("open_round", allowed=("1",)) == "1",
+        is_literal=reader.first("literal", allowed=("1",)) == "1",
         sort=reader.first("sort", allowed=SORTS) or "relevance",
         page=max(reader.amount("page", ceiling=PAGE_MAX) or 1, 1),
         refused=tuple(reader.refused),
@@ -155,7 +164,8 @@ def list_unknown(parameters: Sequence[tuple[str, str]], *, also: Sequence[str] =
 
 class _Reader:
     def __init__(self, parameters: Sequence[tuple[str, str]]) -> None:
-        self.parameters = parameters
+        # PostgreSQL has no text with NUL, and nothing that is listed holds one.
+        self.parameters = [(name, value.replace("\0", "")) for name, value in parameters]
         self.refused: list[tuple[str, str]] = []
 
     def all(self, name: str) -> list[str]:

@@ -148,7 +148,8 @@ async def test_what_is_unpublished_or_suspended_leaves_the_index(market: Any) ->
     await market.bring("products", market.row("products", state="draft"))
     await market.bring("package-models", market.row("package-models", state="retired"))
     documents = await index_all(market, engine)
-    assert sorted(documents) == ["acme-hanoi"]
+    assert sorted(documents) == ["acme-hanoi", "alpha"]
+    assert documents["alpha"].package_model_count == 0
 
 
 async def test_narrower_listings_carry_who_may_see_them_and_never_leak_into_wider_ones(market: Any) -> None:
@@ -295,10 +296,11 @@ async def test_each_kind_of_write_dirties_exactly_the_documents_it_shows_in(mark
         "products", market.row("products", code="other", model="O", maker="Other", maker_ko="다른")
     )
     await market.dirty()
-    product, package, center = (
+    product, package, center, vendor = (
         ("product", "cobot-10"),
         ("package_model", "weld-cell"),
         ("service_center", "acme-hanoi"),
+        ("vendor", "alpha"),
     )
     claim_id = uuid4()
 
@@ -319,9 +321,9 @@ async def test_each_kind_of_write_dirties_exactly_the_documents_it_shows_in(mark
     assert await market.dirty() == [package, product]
     await withdraw_origin_claim(market.conn, claim_id=claim_id, viewer=market.coordinator, now=NOW)
     assert await market.dirty() == [package, product]
-    assert await after("UPDATE package_models SET name_ko = 'x'") == [package]
-    assert await after("UPDATE package_versions SET summary_ko = 'x'") == [package]
-    assert await after("UPDATE bom_lines SET quantity = 5") == [package]
+    assert await after("UPDATE package_models SET name_ko = 'x'") == [package, vendor]
+    assert await after("UPDATE package_versions SET summary_ko = 'x'") == [package, vendor]
+    assert await after("UPDATE bom_lines SET quantity = 5") == [package, vendor]
     assert await after("UPDATE offers SET list_unit_price_krw = 60000000") == [package]
     assert await after("UPDATE price_tiers SET unit_price_krw = unit_price_krw - 1") == [package]
     assert await after("DELETE FROM price_tiers WHERE quantity_min = 10") == [package]

@@ -128,6 +128,7 @@ SESSION_STATE = re.compile(
 )
 ON_ITS_OWN_CONNECTION = [
     ("marketplace/db.py", "SELECT pg_try_advisory_lock($1)"),
+    ("marketplace/cli/market.py", "SELECT pg_try_advisory_lock($1, 0)"),
     ("marketplace/worker.py", "SELECT pg_try_advisory_lock($1, 0)"),
 ]
 """Session state kept on purpose, on a connection from `db.connect`, never on a pooled one."""
@@ -331,3 +332,21 @@ async def test_a_lock_held_too_long_is_told_and_a_dead_holder_frees_it(empty_dat
     assert not waiting.done()
     empty_conn.terminate()
     assert len(await waiting) == 2
+
+
+async def test_a_login_that_does_not_own_the_database_may_serve_but_not_migrate(
+    owner_conn: asyncpg.Connection, database: str, tmp_path: Path
+) -> None:
+    if "://marketplace@/" not in database:
+        pytest.skip("TEST_DATABASE_URL: its server may ask a new login for a password")
+    await owner_conn.execute("DROP ROLE IF EXISTS only_serves")
+    await owner_conn.execute("CREATE ROLE only_serves LOGIN IN ROLE marketplace_app")
+    dsn = database.replace("://marketplace@", "://only_serves@")
+    assert await migrate(dsn) == []
+    for file in db.read_migrations():
+        (tmp_path / file.name).write_text(file.sql)
+    (tmp_path / f"{len(db.read_migrations()) + 1:04}_more.sql").write_text("CREATE TABLE more (id int)")
+    with pytest.raises(MigrationError, match="owner's DATABASE_URL"):
+        await migrate(dsn, migrations=tmp_path)
+    assert await owner_conn.fetchval("SELECT to_regclass('more') IS NULL")
+    await owner_conn.execute("DROP ROLE only_serves")

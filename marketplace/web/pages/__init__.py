@@ -5,6 +5,7 @@ from typing import Any, Final
 from marketplace.web.pages.compare import COMPARE_PAGES
 from marketplace.web.pages.coordinator import COORDINATOR_PAGES
 from marketplace.web.pages.home import HOME_PAGES
+from marketplace.web.pages.images import IMAGE_PAGES
 from marketplace.web.pages.my import MY_PAGES
 from marketplace.web.pages.packages import PACKAGE_PAGES
 from marketplace.web.pages.products import PRODUCT_PAGES
@@ -27,6 +28,7 @@ PAGE_HANDLERS: Final[list[Any]] = [
     *MY_PAGES,
     *VENDOR_IMPORT_PAGES,
     *VENDOR_OFFER_PAGES,
+    *IMAGE_PAGES,
     *COORDINATOR_PAGES,
     sign_in_page,
     sign_in_submit,

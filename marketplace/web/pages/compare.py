@@ -13,6 +13,7 @@ from catalog.core.viewer import Viewer
 from catalog.offers import list_offers_of_product
 from catalog.package_models import list_package_models_by_codes
 from catalog.products import list_products_by_codes
+from catalog.reference_data import list_spec_definitions
 from marketplace.accounts.access import viewer_of
 from marketplace.deps import AnyRequest, Conn, User
 from marketplace.web.cards import ItemKind, RoundCard, list_open_rounds_on, list_round_cards
@@ -20,7 +21,6 @@ from marketplace.web.catalog_views import (
     cheapest,
     item_path,
     list_sites_of_makers,
-    read_reference_prices,
     read_today,
 )
 from marketplace.web.charts import tier_meter
@@ -66,8 +66,6 @@ async def read_columns(conn: asyncpg.Connection, *, codes: Sequence[str], viewer
     today = await read_today(conn)
     rounds = await list_open_rounds_on(conn, item_codes=codes, viewer=viewer)
     steps = round_prices(await list_round_cards(conn, rounds))
-    parts = [line.product.code for package in packages for line in package.version.lines if line.product]
-    prices = await read_reference_prices(conn, codes=parts)
     found: dict[str, Compared] = {}
     for product in products:
         offers = await list_offers_of_product(conn, code=product.code, viewer=viewer)
@@ -84,7 +82,7 @@ async def read_columns(conn: asyncpg.Connection, *, codes: Sequence[str], viewer
         found[package.code] = Compared(
             package=package,
             offer=cheapest(package.offers),
-            share=package_share(package.version.lines, today=today, reference_prices=prices),
+            share=package_share(package.version.lines, today=today),
             open_round=steps.get(("package_model", package.code)),
             site_count=len(await list_sites_of_makers(conn, makers=makers)),
         )
@@ -128,12 +126,13 @@ async def compare_page(request: AnyRequest, conn: Conn, user: User) -> Response[
     found = await read_columns(conn, codes=asked.codes, viewer=viewer_of(user))
     shown = [column for column in found if column.product is None or column.product.is_comparable]
     codes = [column.listing.code for column in shown]
+    spec_categories = {d.code: d.categories for d in await list_spec_definitions(conn)}
     return page_response(
         request,
         "compare.html",
         section="search",
         items=[item_view(column, codes=codes) for column in shown],
-        groups=build_groups(shown) if len(shown) > 1 else [],
+        groups=build_groups(shown, spec_categories=spec_categories) if len(shown) > 1 else [],
         one_category=is_one_category(shown),
         printed_at=await conn.fetchval("SELECT clock_timestamp()"),
         name_only=[column.listing for column in found if column not in shown],

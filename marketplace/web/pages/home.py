@@ -80,6 +80,7 @@ async def count_listings(conn: asyncpg.Connection, *, viewer: Viewer) -> Figures
         viewer.organization_id,
         list(PLEDGING_STATES),
     )
+    assert row is not None, "a SELECT without FROM has one row"
     return Figures(*row)
 
 

@@ -1,7 +1,9 @@
 """A factory's own work: its pledges, what it owes, its invoices."""
 
+from datetime import datetime, time
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from litestar import Response, get, post
 from litestar.params import FromPath
@@ -13,6 +15,8 @@ from marketplace.deps import AnyRequest, Conn, User, signed_in
 from marketplace.web.i18n import gettext
 from marketplace.web.render import page_response, see_other
 from marketplace.web.round_views import read_now, shown_charge, shown_pledge
+
+KOREA = ZoneInfo("Asia/Seoul")
 
 
 @get("/my/pledges", opt={"audience": "buyer"}, include_in_schema=False)
@@ -45,6 +49,7 @@ async def invoice_page(request: AnyRequest, number: FromPath[str], conn: Conn, u
     shown: dict[str, Any] = {name: getattr(invoice, name) for name in type(invoice).__struct_fields__}
     shown |= {
         "issued_on": invoice.issued_at,
+        "due_at": datetime.combine(invoice.due_on, time(23, 59), KOREA),
         "kind": "balance",
         "state": invoice.balance_state,
         "account_text": account,

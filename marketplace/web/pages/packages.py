@@ -8,21 +8,22 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from catalog.core.package_model import PackageModel, package_share
-from catalog.errors import OrganizationNotFound
+from catalog.errors import OfferNotFound, OrganizationNotFound
+from catalog.images import list_images
 from catalog.package_models import get_package_model
 from catalog.vendors import get_vendor
 from marketplace.accounts.access import belongs_to, viewer_of
 from marketplace.deps import AnyRequest, Conn, User, signed_in
 from marketplace.web.cards import list_open_rounds_on, list_round_cards
 from marketplace.web.catalog_views import (
+    cheapest,
     component_view,
     list_sites_of_makers,
     offer_view,
-    read_reference_prices,
     read_today,
 )
 from marketplace.web.render import page_response, see_other
-from marketplace.wishes import wish_for_round
+from marketplace.wishes import request_round
 
 
 class PackageView(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,12 +67,7 @@ class VendorView(msgspec.Struct, frozen=True, kw_only=True):
 
 async def package_view(conn: asyncpg.Connection, package: PackageModel) -> PackageView:
     """The package with its domestic share as of today."""
-    parts = [line.product.code for line in package.version.lines if line.product]
-    share = package_share(
-        package.version.lines,
-        today=await read_today(conn),
-        reference_prices=await read_reference_prices(conn, codes=parts),
-    )
+    share = package_share(package.version.lines, today=await read_today(conn))
     own = {name: getattr(package, name) for name in ("code", "name_ko", "name_en", "package_type")}
     taken = {*own, "domestic_verified_bp", "domestic_claimed_bp"}
     of_version = {
@@ -119,21 +115,29 @@ async def package_page(request: AnyRequest, code: FromPath[str], conn: Conn, use
         section="search",
         package=await package_view(conn, package),
         vendor=await vendor_view(conn, package),
+        images=await list_images(conn, listing="package_model", code=code),
         components=[component_view(line) for line in package.version.lines],
         offers=[offer_view(offer) for offer in package.offers],
         cards=await list_round_cards(conn, rounds),
         centers=await list_sites_of_makers(conn, makers=makers),
-        may_request_round=belongs_to(user, "buyer"),
+        may_request_round=belongs_to(user, "buyer") and bool(package.offers),
     )
 
 
 @post("/packages/{code:str}/demands", opt={"audience": "buyer"}, include_in_schema=False)
-async def package_wish_submit(code: FromPath[str], conn: Conn, user: User) -> Response[Any]:
-    """Note that a factory would join a round on this package; twice is once."""
+async def package_request_submit(code: FromPath[str], conn: Conn, user: User) -> Response[Any]:
+    """Note that a factory wants a round on this package, on its cheapest offer; twice is once.
+
+    Raises:
+        OfferNotFound: nothing is offered to this factory.
+    """
     me = signed_in(user)
     package = await get_package_model(conn, code=code, viewer=me.viewer)
-    await wish_for_round(conn, subject="package_model", code=package.code, actor=me.actor)
+    offer = cheapest(package.offers)
+    if offer is None:
+        raise OfferNotFound(code)
+    await request_round(conn, offer_code=offer.code, actor=me.actor)
     return see_other(f"/packages/{package.code}", notice="demand-saved")
 
 
-PACKAGE_PAGES = [package_page, package_wish_submit]
+PACKAGE_PAGES = [package_page, package_request_submit]

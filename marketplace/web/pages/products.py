@@ -7,6 +7,7 @@ from litestar.params import FromPath
 
 from catalog.core.product import Product
 from catalog.core.viewer import Viewer
+from catalog.images import list_images
 from catalog.offers import list_offers_of_product
 from catalog.package_models import list_package_models_with_product
 from catalog.products import get_product
@@ -20,6 +21,7 @@ from marketplace.web.catalog_views import (
     origin_view,
     read_today,
     spec_view,
+    web_address,
 )
 from marketplace.web.render import page_response
 
@@ -51,10 +53,16 @@ def product_view(product: Product) -> ProductView:
     own = {
         name: getattr(product, name)
         for name in ProductView.__struct_fields__
-        if name not in {"maker_ko", "maker_en", "maker_country"}
+        if name not in {"maker_ko", "maker_en", "maker_country", "source_url"}
     }
     maker = product.maker
-    return ProductView(**own, maker_ko=maker.name_ko, maker_en=maker.name_en, maker_country=maker.country)
+    return ProductView(
+        **own,
+        maker_ko=maker.name_ko,
+        maker_en=maker.name_en,
+        maker_country=maker.country,
+        source_url=web_address(product.source_url),
+    )
 
 
 async def list_containing_packages(
@@ -101,6 +109,7 @@ async def product_page(request: AnyRequest, code: FromPath[str], conn: Conn, use
         section="search",
         product=product_view(product),
         specs=[spec_view(spec) for spec in product.specs],
+        images=await list_images(conn, listing="product", code=code),
         origin=origin_view(product.origin, today=await read_today(conn)),
         offers=[offer_view(offer) for offer in offers],
         packages=await list_containing_packages(conn, product=product, viewer=viewer),

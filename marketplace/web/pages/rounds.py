@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 from litestar import MediaType, Response, get, post
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath
 from litestar.response import ServerSentEvent
 
 from catalog.core.viewer import Viewer
@@ -55,11 +55,10 @@ PING_EVERY = 15
 
 
 @get("/rounds", opt={"audience": "anyone"}, include_in_schema=False)
-async def rounds_page(
-    request: AnyRequest, conn: Conn, user: User, state: FromQuery[str | None] = None
-) -> Response[str]:
+async def rounds_page(request: AnyRequest, conn: Conn, user: User) -> Response[str]:
     """List rounds by what one can do with them."""
-    chosen = {code: states for code, states in GROUPS.items() if state in {None, "", code}}
+    state = request.query_params.get("state", "")
+    chosen = {code: states for code, states in GROUPS.items() if state in {"", code}}
     groups = []
     for code, states in chosen.items():
         found = await list_rounds(conn, viewer=viewer_of(user), states=states)

@@ -12,6 +12,7 @@ from litestar import Response, get
 from catalog.core.service_center import SITE_ROLES, ServiceCenter, SiteRole
 from catalog.service_centers import list_service_centers, list_service_countries
 from marketplace.deps import AnyRequest, Conn
+from marketplace.web.catalog_views import web_address
 from marketplace.web.render import page_response
 
 FILTER_LENGTH_MAX: Final = 200
@@ -73,13 +74,14 @@ def local_time(time_zone: str | None, *, now: datetime) -> str | None:
 
 def site_page_view(center: ServiceCenter, *, now: datetime) -> SitePageView:
     """One site with its maker written out and its clock read."""
-    maker, taken = center.maker, {"maker_ko", "maker_en", "serves_en", "local_time"}
+    maker, taken = center.maker, {"maker_ko", "maker_en", "serves_en", "local_time", "source_url"}
     own = {name: getattr(center, name) for name in SitePageView.__struct_fields__ if name not in taken}
     return SitePageView(
         **own,
         maker_ko=maker.name_ko,
         maker_en=maker.name_en,
         serves_en=center.serves,
+        source_url=web_address(center.source_url),
         local_time=local_time(center.time_zone, now=now) if center.status == "operating" else None,
     )
 
@@ -99,7 +101,7 @@ async def list_makers_with_sites(conn: asyncpg.Connection) -> list[MakerChoice]:
 
 def read_filters(parameters: Sequence[tuple[str, str]]) -> Chosen:
     """The filters of an address; an empty one says nothing."""
-    given = {name: value.strip()[:FILTER_LENGTH_MAX] for name, value in parameters}
+    given = {name: value.replace("\0", "").strip()[:FILTER_LENGTH_MAX] for name, value in parameters}
     return Chosen(*(given.get(name) or None for name in ("country", "maker", "role")))
 
 

@@ -73,8 +73,11 @@ async def sign_in_page(request: AnyRequest, conn: Conn, config: Config) -> Respo
 
 
 @post("/sign-in", opt={"audience": "anyone"}, include_in_schema=False)
-async def sign_in_submit(request: AnyRequest, conn: Conn, config: Config, pool: Pool) -> Response[Any]:
-    """Check the password and open a session."""
+async def sign_in_submit(request: AnyRequest, config: Config, pool: Pool) -> Response[Any]:
+    """Check the password and open a session.
+
+    Never on two connections at once: as many sign-ins as the pool has would wait for each other for ever.
+    """
     form = await request.form()
     email, password = str(form.get("email", ""))[:200], str(form.get("password", ""))[:1000]
     wanted = safe_next(str(form.get("next", "/")))
@@ -92,20 +95,35 @@ async def sign_in_submit(request: AnyRequest, conn: Conn, config: Config, pool: 
                 ),
             ]
         require_few_attempts(attempts)
-        token = await sign_in(conn, email=email, password=password, lasts=lasts)
-    except SignInRefused:
-        errors = {"form": gettext("이메일이나 비밀번호가 맞지 않습니다.")}
-        return await _form(
-            request, conn, config, status_code=401, next_path=wanted, errors=errors, values={"email": email}
-        )
-    except TooManyAttempts as error:
-        errors = {"form": gettext("로그인 시도가 너무 많습니다. 몇 분 뒤에 다시 시도하세요.")}
-        answer = await _form(
-            request, conn, config, status_code=429, next_path=wanted, errors=errors, values={"email": email}
-        )
-        answer.headers["retry-after"] = str(error.retry_after_seconds)
-        return answer
+        async with transaction(pool) as conn:
+            token = await sign_in(conn, email=email, password=password, lasts=lasts)
+    except (SignInRefused, TooManyAttempts) as error:
+        return await _show_refusal(request, pool, config, error, next_path=wanted, email=email)
     return _with_session(see_other(wanted), token, config)
+
+
+async def _show_refusal(
+    request: AnyRequest,
+    pool: asyncpg.Pool,
+    config: Settings,
+    error: SignInRefused | TooManyAttempts,
+    *,
+    next_path: str,
+    email: str,
+) -> Response[str]:
+    """The form again, with what went wrong."""
+    is_blocked = isinstance(error, TooManyAttempts)
+    text = (
+        gettext("로그인 시도가 너무 많습니다. 몇 분 뒤에 다시 시도하세요.")
+        if is_blocked
+        else gettext("이메일이나 비밀번호가 맞지 않습니다.")
+    )
+    shown = {"next_path": next_path, "errors": {"form": text}, "values": {"email": email}}
+    async with transaction(pool) as conn:
+        answer = await _form(request, conn, config, status_code=429 if is_blocked else 401, **shown)
+    if isinstance(error, TooManyAttempts):
+        answer.headers["retry-after"] = str(error.retry_after_seconds)
+    return answer
 
 
 @post("/sign-in/demo", opt={"audience": "anyone"}, include_in_schema=False)

@@ -1,84 +1,39 @@
 """Bulk listing for vendors: bring a file, read what it would do and what is wrong, then apply it."""
 
-from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Any, Final, cast
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import asyncpg
-import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import UploadFile
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
-from catalog.core.import_rows import FILE_BYTES_MAX
+from catalog.core.import_rows import FILE_BYTES_MAX, SUFFIXES
 from catalog.core.listing_rows import IMPORT_KINDS, ImportKind
 from catalog.core.viewer import Viewer
+from catalog.errors import UnknownKind
+from catalog.exporting import EXPORT_SUFFIXES, export_rows, write_export
+from catalog.importing.error_file import write_error_file
+from catalog.importing.header_choices import remember_header_choices
 from catalog.importing.kinds import KINDS
-from catalog.imports import Import, get_import, list_imports
+from catalog.imports import Import, ask_to_stop, get_import, list_imports
 from marketplace.deps import AnyRequest, Conn, User, signed_in
-from marketplace.import_files import ImportMode, apply_kept_import, take_import
+from marketplace.import_files import ImportMode, apply_kept_import, read_kept_file, take_import
 from marketplace.web.i18n import LANG, gettext
+from marketplace.web.import_views import known_columns, report_view, unknown_columns
 from marketplace.web.render import page_response, see_other
 
 UPLOAD_BYTES_MAX: Final = FILE_BYTES_MAX + 64 * 1024
 """The largest file and the other fields of its form."""
+POLL_SECONDS: Final = 2
+"""How often the page of a long import asks for its progress."""
+LEAVE_OUT: Final = "-"
+"""The choice that a column of a file is left out; an empty choice leaves the question open."""
 VENDOR_KINDS: Final[tuple[ImportKind, ...]] = tuple(
     kind for kind in IMPORT_KINDS if "vendor" in KINDS[kind].writers
 )
-
-
-class ErrorView(msgspec.Struct, frozen=True):
-    """What is wrong where, in the language of the page."""
-
-    line: int
-    column: str
-    found: str
-    expected: str
-
-
-class ReportView(msgspec.Struct, frozen=True, kw_only=True):
-    """A file and what became of it, as `vendor_import.html` takes it."""
-
-    id: str
-    kind: ImportKind
-    file_name: str
-    at: datetime
-    state: str
-    new: int
-    changed: int
-    unchanged: int
-    missing: int
-    errors: list[ErrorView]
-    error_count: int
-    good_row_count: int
-    may_apply: bool
-    may_take_good_rows: bool
-
-
-def report_view(found: Import) -> ReportView:
-    """The report in the language of the page, with what may be done next."""
-    report, is_english = found.report, LANG.get() == "en"
-    writable = report.new + report.changed
-    is_open = found.state != "applied"
-    return ReportView(
-        id=str(found.id),
-        kind=found.kind,
-        file_name=found.file_name,
-        at=found.applied_at or found.created_at,
-        state="applied_partly" if not is_open and report.errors else found.state,
-        new=report.new,
-        changed=report.changed,
-        unchanged=report.unchanged,
-        missing=report.missing,
-        errors=[
-            ErrorView(e.line, e.column, e.found, e.expected if is_english else e.expected_ko or e.expected)
-            for e in report.errors
-        ],
-        error_count=len(report.errors),
-        good_row_count=writable,
-        may_apply=is_open and not report.errors and writable > 0,
-        may_take_good_rows=is_open and bool(report.errors) and writable > 0,
-    )
 
 
 async def _imports_page(
@@ -87,6 +42,8 @@ async def _imports_page(
     shown = {
         "section": "vendor",
         "kinds": VENDOR_KINDS,
+        "suffixes": SUFFIXES,
+        "export_suffixes": EXPORT_SUFFIXES,
         "import_id": str(uuid4()),
         "imports": [report_view(found) for found in await list_imports(conn, viewer=viewer)],
         "errors": {},
@@ -131,6 +88,7 @@ async def vendor_imports_submit(request: AnyRequest, conn: Conn, user: User) -> 
         mode=mode,
         viewer=me.viewer,
         person_id=me.person_id,
+        may_wait=True,
     )
     return _to_report(found)
 
@@ -153,8 +111,118 @@ async def vendor_import_page(
     request: AnyRequest, import_id: FromPath[UUID], conn: Conn, user: User
 ) -> Response[str]:
     """Show what became of one file."""
-    found = await get_import(conn, import_id=import_id, viewer=signed_in(user).viewer)
-    return page_response(request, "vendor_import.html", section="vendor", report=report_view(found))
+    viewer = signed_in(user).viewer
+    found = await get_import(conn, import_id=import_id, viewer=viewer)
+    view = report_view(found)
+    response = page_response(
+        request,
+        "vendor_import.html",
+        section="vendor",
+        report=view,
+        unknown_columns=await unknown_columns(conn, found) if view.has_unknown_columns else [],
+        columns=await known_columns(conn, found) if view.has_unknown_columns else [],
+    )
+    if view.is_running:
+        response.headers["refresh"] = str(POLL_SECONDS)
+    return response
+
+
+@post("/vendor/imports/{import_id:uuid}/columns", opt={"audience": "lister"}, include_in_schema=False)
+async def vendor_import_columns(
+    request: AnyRequest, import_id: FromPath[UUID], conn: Conn, user: User
+) -> Response[Any]:
+    """Remember what the unknown columns are, and look at the file again."""
+    me = signed_in(user)
+    found = await get_import(conn, import_id=import_id, viewer=me.viewer)
+    form = await request.form()
+    allowed = {name for name, _ in await known_columns(conn, found)}
+    choices: dict[str, str | None] = {}
+    for position, column in enumerate(found.report.header.unknown if found.report.header else ()):
+        chosen = str(form.get(f"column-{position}", ""))
+        if chosen == LEAVE_OUT:
+            choices[column.name] = None
+        elif chosen in allowed:
+            choices[column.name] = chosen
+    await remember_header_choices(conn, organization_id=me.organization_id, kind=found.kind, choices=choices)
+    return _to_report(
+        await apply_kept_import(
+            conn,
+            import_id=import_id,
+            mode="check",
+            viewer=me.viewer,
+            person_id=me.person_id,
+            may_wait=True,
+        )
+    )
+
+
+@get("/vendor/imports/{import_id:uuid}/errors-file", opt={"audience": "lister"}, include_in_schema=False)
+async def vendor_import_errors_file(import_id: FromPath[UUID], conn: Conn, user: User) -> Response[bytes]:
+    """Give the file back with a column that says what is wrong in each row."""
+    viewer = signed_in(user).viewer
+    found = await get_import(conn, import_id=import_id, viewer=viewer)
+    content, suffix = await write_error_file(
+        conn,
+        kind=found.kind,
+        content=await read_kept_file(conn, found),
+        file_name=found.file_name,
+        viewer=viewer,
+        in_english=LANG.get() == "en",
+    )
+    name = quote(PurePosixPath(found.file_name).stem + f"-errors{suffix}")
+    return Response(
+        content,
+        media_type="application/octet-stream",
+        headers={
+            "content-disposition": f"attachment; filename=\"errors{suffix}\"; filename*=UTF-8''{name}",
+            "cache-control": "no-store",
+        },
+    )
+
+
+@post("/vendor/imports/{import_id:uuid}/stop", opt={"audience": "lister"}, include_in_schema=False)
+async def vendor_import_stop(import_id: FromPath[UUID], conn: Conn, user: User) -> Response[Any]:
+    """Stop a long import; nothing of it is written."""
+    viewer = signed_in(user).viewer
+    await ask_to_stop(conn, import_id=import_id, viewer=viewer)
+    return see_other(f"/vendor/imports/{import_id}", notice="import-stopping")
+
+
+@post("/vendor/imports/{import_id:uuid}/resume", opt={"audience": "lister"}, include_in_schema=False)
+async def vendor_import_resume(import_id: FromPath[UUID], conn: Conn, user: User) -> Response[Any]:
+    """Set a stopped import going again, in the mode that it had."""
+    me = signed_in(user)
+    found = await get_import(conn, import_id=import_id, viewer=me.viewer)
+    return _to_report(
+        await apply_kept_import(
+            conn,
+            import_id=import_id,
+            mode=found.mode,
+            viewer=me.viewer,
+            person_id=me.person_id,
+            may_wait=True,
+        )
+    )
+
+
+@get("/vendor/export", opt={"audience": "lister"}, include_in_schema=False)
+async def vendor_export(
+    conn: Conn, user: User, kind: FromQuery[str] = "products", suffix: FromQuery[str] = ".xlsx"
+) -> Response[bytes]:
+    """Everything of one's own, in the shape that the import reads as all unchanged. Raises UnknownKind."""
+    me = signed_in(user)
+    if kind not in VENDOR_KINDS:
+        raise UnknownKind(kind, allowed=VENDOR_KINDS)
+    rows = await export_rows(conn, kind=kind, owner_id=me.organization_id)
+    content = write_export(kind, rows, suffix=suffix)
+    return Response(
+        content,
+        media_type="application/octet-stream",
+        headers={
+            "content-disposition": f'attachment; filename="{kind}{suffix}"',
+            "cache-control": "no-store",
+        },
+    )
 
 
 @post("/vendor/imports/{import_id:uuid}/apply", opt={"audience": "lister"}, include_in_schema=False)
@@ -163,7 +231,12 @@ async def vendor_import_apply(import_id: FromPath[UUID], conn: Conn, user: User)
     me = signed_in(user)
     return _to_report(
         await apply_kept_import(
-            conn, import_id=import_id, mode="apply", viewer=me.viewer, person_id=me.person_id
+            conn,
+            import_id=import_id,
+            mode="apply",
+            viewer=me.viewer,
+            person_id=me.person_id,
+            may_wait=True,
         )
     )
 
@@ -174,7 +247,12 @@ async def vendor_import_take_good_rows(import_id: FromPath[UUID], conn: Conn, us
     me = signed_in(user)
     return _to_report(
         await apply_kept_import(
-            conn, import_id=import_id, mode="take_good_rows", viewer=me.viewer, person_id=me.person_id
+            conn,
+            import_id=import_id,
+            mode="take_good_rows",
+            viewer=me.viewer,
+            person_id=me.person_id,
+            may_wait=True,
         )
     )
 
@@ -185,4 +263,9 @@ VENDOR_IMPORT_PAGES = [
     vendor_import_page,
     vendor_import_apply,
     vendor_import_take_good_rows,
+    vendor_import_columns,
+    vendor_import_errors_file,
+    vendor_import_stop,
+    vendor_import_resume,
+    vendor_export,
 ]

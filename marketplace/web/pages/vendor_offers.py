@@ -14,7 +14,7 @@ from group_buy.core.round import RoundState
 from group_buy.rounds import list_rounds
 from marketplace.deps import AnyRequest, Conn, User, signed_in
 from marketplace.web.render import page_response, see_other
-from marketplace.wishes import list_wished, wish_for_round
+from marketplace.wishes import list_requested, request_round
 
 RUNNING: Final[tuple[RoundState, ...]] = ("announced", "open", "fill_up", "closing")
 
@@ -43,7 +43,9 @@ async def vendor_offers_page(request: AnyRequest, conn: Conn, user: User) -> Res
     ids = tuple(offer.id for offer in offers)
     rounds = await list_rounds(conn, viewer=me.viewer, states=RUNNING, offer_ids=ids)
     running = {buying_round.offer_id: buying_round.code for buying_round in reversed(rounds)}
-    wished = await list_wished(conn, subject="offer", organization_id=me.organization_id)
+    requested = await list_requested(
+        conn, offer_codes=[offer.code for offer in offers], organization_id=me.organization_id
+    )
     shown = [
         OwnOfferView(
             code=offer.code,
@@ -56,7 +58,7 @@ async def vendor_offers_page(request: AnyRequest, conn: Conn, user: User) -> Res
             audience=offer.audience,
             valid_until=offer.valid_until,
             round_code=running.get(offer.id),
-            request_state="asked" if offer.code in wished else None,
+            request_state="asked" if offer.code in requested else None,
         )
         for offer in offers
     ]
@@ -74,7 +76,7 @@ async def vendor_offer_wish_submit(code: FromPath[str], conn: Conn, user: User) 
     offer = await get_offer(conn, code=code, viewer=me.viewer)
     if offer.vendor.id != me.organization_id:
         raise OfferNotFound(code)
-    await wish_for_round(conn, subject="offer", code=offer.code, actor=me.actor)
+    await request_round(conn, offer_code=offer.code, actor=me.actor)
     return see_other("/vendor/offers", notice="demand-saved")
 
 

@@ -7,10 +7,8 @@ A context holds Structs, dicts and lists, no named tuples: their `count` and `in
 Every page also takes what `base.html` lists, with the defaults of `PAGE_DEFAULTS`.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +16,10 @@ import jinja2
 from markupsafe import Markup
 
 from marketplace.web import charts, formats, i18n, labels, world_map
+from marketplace.web.assets import asset, bundle
+from marketplace.web.subcategories import subcategory_name
 
 TEMPLATE_DIR = Path(__file__).resolve().parent
-STATIC_DIR = TEMPLATE_DIR.parent / "static"
 
 PAGE_DEFAULTS: Mapping[str, object] = {
     "user": None,
@@ -35,13 +34,6 @@ PAGE_DEFAULTS: Mapping[str, object] = {
 """Defaults of what `base.html` reads; a page's context goes before them."""
 
 Filter = Callable[..., str]
-
-
-@cache
-def asset(name: str) -> str:
-    """Address of a file in `static/`, with its content's hash, so that it may be cached for ever."""
-    digest = hashlib.sha256((STATIC_DIR / name).read_bytes()).hexdigest()[:10]
-    return f"/static/{name}?v={digest}"
 
 
 def icon(name: str, class_name: str = "icon") -> Markup:
@@ -64,9 +56,11 @@ def spec_text(spec: Any) -> str:
 
 
 def facet_value(facet: str, value: object) -> str:
-    """A facet's value as people call it: a label, a country's name, or the value itself."""
+    """A facet's value as people call it: a label, the name of a country or subcategory, or the value itself."""
     if facet == "maker_country":
         return formats.country(str(value), i18n.LANG.get())
+    if facet == "subcategory":
+        return subcategory_name(str(value))
     kind = labels.FACET_VALUE_KINDS.get(facet)
     return labels.label(kind, value) if kind else str(value)
 
@@ -102,6 +96,7 @@ def create_environment() -> jinja2.Environment:
     environment.globals.update(PAGE_DEFAULTS)
     environment.globals.update(
         asset=asset,
+        bundle=bundle,
         icon=icon,
         url=i18n.url,
         language_links=i18n.language_links,

@@ -101,7 +101,7 @@ def test_limits_are_errors_and_not_cut_offs(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_an_unknown_suffix_names_the_known_ones() -> None:
-    assert errors_of(read("x", suffix=".pdf")) == [(0, "", "a file ending in .csv, .jsonl")]
+    assert errors_of(read("x", suffix=".pdf")) == [(0, "", "a file ending in .csv, .xlsx, .jsonl, .aasx")]
 
 
 def test_json_lines_stand_for_the_same_cells() -> None:

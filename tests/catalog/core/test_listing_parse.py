@@ -167,7 +167,8 @@ ROWS = st.one_of(
         ProductRow, code=CODES, vendor=CODES, maker=TEXTS, maker_ko=TEXTS, maker_country=st.just("KR"), model=TEXTS,
         series=st.none() | TEXTS, category=st.just("robot"), subcategory=TEXTS, name_ko=TEXTS, name_en=TEXTS,
         summary_ko=st.just("") | TEXTS, summary_en=st.just("") | TEXTS, verification=st.just("maker"),
-        source_title=TEXTS, source_url=st.none() | TEXTS, source_kind=st.none() | TEXTS, note=st.none() | TEXTS,
+        source_title=TEXTS, source_url=st.none() | st.just("https://acme.example/c10"),
+        source_kind=st.none() | TEXTS, note=st.none() | TEXTS,
         specs=SPECS, **SEEN,
     )),
     st.tuples(st.just("package-models"), st.builds(

@@ -1,0 +1,2 @@
+-- Origin rule results, challenges, spec completeness.
+SELECT;
