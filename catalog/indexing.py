@@ -135,15 +135,12 @@ async def _acknowledge(
     """
     await conn.execute(
         """
-        WITH claimed AS (
-            SELECT * FROM unnest($3::bigint[], $4::bigint[], $5::boolean[]) AS c (doc_id, version, is_present)
-        ), kept AS (
+        WITH kept AS (
             INSERT INTO search_indexed (target, kind, doc_id, version)
-            SELECT $1, $2, doc_id, version FROM claimed WHERE is_present
+            SELECT $1, $2, k.doc_id, k.version FROM unnest($5::bigint[], $6::bigint[]) AS k (doc_id, version)
             ON CONFLICT (target, kind, doc_id) DO UPDATE SET version = excluded.version
         ), removed AS (
-            DELETE FROM search_indexed i USING claimed c
-            WHERE NOT c.is_present AND i.target = $1 AND i.kind = $2 AND i.doc_id = c.doc_id
+            DELETE FROM search_indexed WHERE target = $1 AND kind = $2 AND doc_id = ANY ($7::bigint[])
         )
         DELETE FROM search_dirty
         WHERE target = $1 AND kind = $2 AND doc_id = ANY ($3::bigint[]) AND version = ANY ($4::bigint[])
@@ -152,7 +149,9 @@ async def _acknowledge(
         rows[0].kind,
         [row.doc_id for row in rows],
         [row.version for row in rows],
-        [row.doc_id in present for row in rows],
+        [row.doc_id for row in kept],
+        [row.version for row in kept],
+        [row.doc_id for row in rows if row.doc_id not in present],
     )
 
 

@@ -76,11 +76,33 @@ _CANDIDATES_VENDORS = """
                                 v.introduction_en) AS words
     FROM organizations v WHERE v.kind = 'vendor' AND v.state = 'active'
 """
-_CANDIDATES: Mapping[IndexName, str] = {
-    "catalog": _CANDIDATES_CATALOG,
-    "service_centers": _CANDIDATES_SERVICE_CENTERS,
-    "vendors": _CANDIDATES_VENDORS,
-}
+
+
+def _find_among(candidates: str) -> str:
+    """$1 ways to say every word, $2 is a member, $3 tenants, $4 squashed text, $5 text, $6 limit."""
+    return f"""
+        SELECT c.kind, c.id FROM ({candidates}) c
+        CROSS JOIN LATERAL (SELECT
+            regexp_replace(lower(c.words), '[-_/.+\\s]+', '', 'g') AS squashed,
+            regexp_replace(lower(c.model), '[-_/.+\\s]+', '', 'g') AS squashed_model,
+            regexp_replace(lower(c.name_ko), '[-_/.+\\s]+', '', 'g') AS squashed_name) s
+        WHERE (c.visibility = 'public' OR c.visibility = 'members' AND $2
+               OR c.visibility = 'owner' AND c.vendor_id = ANY ($3::bigint[]))
+          AND NOT EXISTS (
+            SELECT 1 FROM jsonb_array_elements($1::text::jsonb) slot
+            WHERE NOT EXISTS (SELECT 1 FROM jsonb_array_elements_text(slot) way
+                              WHERE strpos(s.squashed, way) > 0))
+        ORDER BY $4 <> '' AND $4 IN (s.squashed_model, s.squashed_name) DESC,
+                 $4 <> '' AND strpos(s.squashed_name || ' ' || s.squashed_model, $4) > 0 DESC,
+                 ts_rank(to_tsvector('simple', c.words), plainto_tsquery('simple', $5)) DESC,
+                 length(c.name_ko), c.kind, c.id
+        LIMIT $6
+    """
+
+
+_FIND_IN_CATALOG = _find_among(_CANDIDATES_CATALOG)
+_FIND_SERVICE_CENTERS = _find_among(_CANDIDATES_SERVICE_CENTERS)
+_FIND_VENDORS = _find_among(_CANDIDATES_VENDORS)
 
 
 async def search_in_postgres(
@@ -136,25 +158,7 @@ async def _find_candidates(
         for slot in understanding.slots
         if not slot.is_optional
     ]
-    rows = await conn.fetch(
-        f"""
-        SELECT c.kind, c.id FROM ({_CANDIDATES[query.index]}) c
-        CROSS JOIN LATERAL (SELECT
-            regexp_replace(lower(c.words), '[-_/.+\\s]+', '', 'g') AS squashed,
-            regexp_replace(lower(c.model), '[-_/.+\\s]+', '', 'g') AS squashed_model,
-            regexp_replace(lower(c.name_ko), '[-_/.+\\s]+', '', 'g') AS squashed_name) s
-        WHERE (c.visibility = 'public' OR c.visibility = 'members' AND $2
-               OR c.visibility = 'owner' AND c.vendor_id = ANY ($3::bigint[]))
-          AND NOT EXISTS (
-            SELECT 1 FROM jsonb_array_elements($1::text::jsonb) slot
-            WHERE NOT EXISTS (SELECT 1 FROM jsonb_array_elements_text(slot) way
-                              WHERE strpos(s.squashed, way) > 0))
-        ORDER BY $4 <> '' AND $4 IN (s.squashed_model, s.squashed_name) DESC,
-                 $4 <> '' AND strpos(s.squashed_name || ' ' || s.squashed_model, $4) > 0 DESC,
-                 ts_rank(to_tsvector('simple', c.words), plainto_tsquery('simple', $5)) DESC,
-                 length(c.name_ko), c.kind, c.id
-        LIMIT $6
-        """,
+    values = (
         msgspec.json.encode(ways).decode(),
         principal.is_member,
         sorted(principal.tenant_ids),
@@ -162,6 +166,13 @@ async def _find_candidates(
         query.text,
         CANDIDATES_MAX,
     )
+    match query.index:
+        case "catalog":
+            rows = await conn.fetch(_FIND_IN_CATALOG, *values)
+        case "service_centers":
+            rows = await conn.fetch(_FIND_SERVICE_CENTERS, *values)
+        case "vendors":
+            rows = await conn.fetch(_FIND_VENDORS, *values)
     return [(row[0], row[1]) for row in rows]
 
 

@@ -172,7 +172,6 @@ async def test_an_index_equals_the_database_after_fifty_kills(
     await survive_kills(database, shop, tmp_path, kills=50)
 
 
-@pytest.mark.xfail(reason="a change of a listing does not mark its vendor", strict=True)
 async def test_a_vendors_counts_follow_its_listings(
     shop: asyncpg.Connection, engine_with_shop: EmbeddedEngine
 ) -> None:

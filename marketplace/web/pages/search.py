@@ -245,6 +245,8 @@ async def result_context(
         "sort": form.sort,
         "sorts": SORTS,
         "pages": pages_of(form, page),
+        "did_you_mean": page.did_you_mean,
+        "meant_href": url(msgspec.structs.replace(form, text=page.did_you_mean or form.text).address()),
         "rewritten": page.rewritten,
         "literal_href": url(msgspec.structs.replace(form, is_literal=True).address()),
         "relaxed": "relaxed" in page.notices,
