@@ -128,11 +128,10 @@ async def _bring(
 async def _acknowledge(
     conn: asyncpg.Connection, *, target: str, rows: Sequence[DirtyRow], present: set[int]
 ) -> None:
-    """Remember what the engine confirmed and forget the marks, unless they are newer than what was sent.
-
-    A version is drawn once and never again, so it needs no pairing with its document; and arrays keep to the
-    primary key even before the table was ever analyzed (a join took 1 s a batch after a bulk load).
-    """
+    """Remember what the engine confirmed and forget the marks, unless they are newer than what was sent."""
+    # A version is drawn once and never again, so it needs no pairing with its document; and arrays keep to
+    # the primary key even before the table was ever analyzed (a join took 1 s a batch after a bulk load).
+    kept = [row for row in rows if row.doc_id in present]
     await conn.execute(
         """
         WITH kept AS (

@@ -15,17 +15,20 @@ import catalog.errors as catalog_errors
 import group_buy.errors as group_buy_errors
 import group_buy.gateway as gateway_errors
 import search_config.errors as search_errors
+from catalog.core.cells import Wording
+from catalog.core.image_files import UnfitImage
 from marketplace.app import create_app
 from marketplace.db import DatabaseUnavailable
 from marketplace.problems import PROBLEMS, describe, find_status, kebab
 from marketplace.settings import Settings
+from marketplace.uploads import FileRefused
 from search_config.embedded_engine import EmbeddedEngine
 
 BASES = {catalog_errors.CatalogError, group_buy_errors.GroupBuyError, search_errors.SearchError}
 """Never raised themselves."""
 
-ONLY_AT_START = {search_errors.InvalidSettings}
-"""Raised while the program starts, where nobody has asked anything yet."""
+NOT_OF_REQUESTS = {search_errors.InvalidSettings, search_errors.InvalidCorpus, search_errors.DocumentsRefused}
+"""Raised at the start of the program, by a command, or in the worker, where no request waits for an answer."""
 
 SOME_ID = uuid4()
 EXAMPLES: tuple[Exception, ...] = (
@@ -35,6 +38,22 @@ EXAMPLES: tuple[Exception, ...] = (
     catalog_errors.UnknownKind("x", allowed=("offers",)),
     catalog_errors.ImportIdReused("x"),
     catalog_errors.OriginClaimRefused("x", reason="own_claim"),
+    catalog_errors.TooManyImages("x", limit=8),
+    UnfitImage(Wording("a picture", "사진")),
+    catalog_errors.EvidenceRefused("x", reason="file_type"),
+    catalog_errors.ListingRefused(reason="pending"),
+    catalog_errors.VendorStateConflict("x", state="pending", wanted="active", unmet=("terms",)),
+    catalog_errors.ChangeRequestStale("x", fields=("name_ko",)),
+    catalog_errors.RecommendationRefused("x", reason="expired"),
+    catalog_errors.RegistrationRefused(reason="email_taken"),
+    catalog_errors.TooManyQuestions(limit=3),
+    catalog_errors.AnswerRefused("x", reason="computed"),
+    catalog_errors.ReasonMissing(),
+    catalog_errors.InvalidText("/text", length_max=10),
+    group_buy_errors.InvitationNotFound(),
+    group_buy_errors.ConsentNotFound(SOME_ID, 1),
+    group_buy_errors.PledgeMayOnlyHelp(SOME_ID, "x"),
+    FileRefused(reason="not_a_pdf"),
     search_errors.UnknownField("x", use="sort", allowed=("name",)),
     search_errors.InvalidFilterValue("x", value="y", expected="a number"),
     search_errors.SearchUnavailable("catalog", reason="away"),
@@ -72,7 +91,7 @@ def test_every_error_that_a_request_may_end_in_is_in_the_table() -> None:
     }
     assert len(raised) > 30
     missing = {kind for kind in raised if not any(base in PROBLEMS for base in kind.__mro__)}
-    assert missing == BASES | ONLY_AT_START
+    assert missing == BASES | NOT_OF_REQUESTS
     assert BASES.isdisjoint(PROBLEMS)
 
 
