@@ -63,6 +63,10 @@ async def place_pledge(
     if funding == "card":
         require_card_possible(await get_round(conn, round_code, viewer=buyer), lines)
     digest = request_sha256(funding=funding, lines=lines)
+    if not all(_fits_the_database(line) for line in lines):
+        return await _repetition_or_refusal(
+            conn, round_code, pledge_id, buyer=buyer, digest=digest, lines=lines
+        )
     placed = await conn.fetchrow(
         "SELECT * FROM place_pledge($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         round_code,
@@ -96,6 +100,11 @@ async def place_pledge(
             )
         ),
     )
+
+
+def _fits_the_database(line: LineInput) -> bool:
+    """Whether the database function can be asked at all; what does not fit is refused by the core's rules."""
+    return max(abs(line.quantity_min), abs(line.quantity_max), abs(line.limit_unit_price_krw or 0)) < 2**63
 
 
 async def _repetition_or_refusal(

@@ -69,6 +69,7 @@ async def test_a_second_pledge_of_the_same_buyer_is_refused(checked: asyncpg.Con
         (LineInput(-1), "/lines/0/quantity_max"),
         (LineInput(21), "/lines/0/quantity_max"),
         (LineInput(10**12), "/lines/0/quantity_max"),
+        (LineInput(10**30), "/lines/0/quantity_max"),
         (LineInput(3, 4), "/lines/0/quantity_min"),
         (LineInput(3, 0), "/lines/0/quantity_min"),
         (LineInput(3, 1, 799_999), "/lines/0/limit_unit_price_krw"),
