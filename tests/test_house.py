@@ -50,10 +50,6 @@ MINE_TO_READ = {
     "",
 }
 NOT_PREPARED = {
-    (
-        "catalog/search_fallback.py",
-        "_find_candidates",
-    ): "one condition a word, at most ten: its own tests run it",
     ("marketplace/db.py", "migrate"): "several statements in one text: each migration runs it",
     ("marketplace/db.py", "_apply"): "the migrations themselves: every test's database is made of them",
     ("group_buy/checks.py", "check_invariants"): "the queries of INVARIANTS, which are prepared one by one",

@@ -27,10 +27,10 @@ PASSWORD = "a password of a test"
 
 PERSONAS: Mapping[str, frozenset[Audience]] = {
     "anonymous": frozenset({"anyone"}),
-    "mill": frozenset({"anyone", "member", "buyer"}),
-    "clerk": frozenset({"anyone", "member"}),
-    "alpha": frozenset({"anyone", "member", "lister"}),
-    "alliance": frozenset({"anyone", "member", "operator"}),
+    "mill": frozenset({"anyone", "person", "member", "buyer"}),
+    "clerk": frozenset({"anyone", "person", "member"}),
+    "alpha": frozenset({"anyone", "person", "member", "vendor", "lister"}),
+    "alliance": frozenset({"anyone", "person", "member", "operator"}),
 }
 """By the name before the @: a factory's buyer, its bookkeeper, a vendor's lister, a coordinator's operator."""
 
@@ -91,7 +91,8 @@ def address(path: str, known: Mapping[str, str]) -> str:
         "invoice" if "invoices" in path else "offer" if "offers" in path or "requests" in path else "round"
     )
     filled = path.replace("{code:str}", known[wanted]).replace("{number:str}", known["invoice"])
-    return re.sub(r"\{(\w+):(uuid|int)\}", lambda match: known.get(match[1], "1"), filled)
+    others = {"uuid": str(uuid4()), "int": "1", "str": "x"}
+    return re.sub(r"\{(\w+):(uuid|int|str)\}", lambda match: known.get(match[1], others[match[2]]), filled)
 
 
 def routes_with_methods(app: Litestar) -> list[tuple[str, str, Audience]]:
@@ -303,7 +304,7 @@ async def test_the_barred_and_the_unknown_are_refused_alike(
         answers = [await try_to_sign_in(client, "nobody"), await try_to_sign_in(client, "mill", "wrong")]
         await owner_conn.execute("UPDATE people SET disabled_at = now() WHERE email = 'mill@test.example'")
         answers.append(await try_to_sign_in(client, "mill"))
-        await owner_conn.execute("UPDATE organizations SET state = 'suspended' WHERE code = 'alpha'")
+        await owner_conn.execute("UPDATE organizations SET state = 'terminated' WHERE code = 'alpha'")
         answers.append(await try_to_sign_in(client, "alpha"))
         answers.append(await client.post("/sign-in/demo", data={"email": "mill@test.example"}))
     assert [answer.status_code for answer in answers] == [401] * 5
