@@ -60,6 +60,7 @@ bench-group-buy: $(VENV)/dev.installed ## joins and closings against plain inser
 
 bench-search: $(VENV)/dev.installed ## the limits of search, with ratios to the raw engine and to PostgreSQL
 	$(BIN)/python tests/benchmarks/bench_search.py
+	$(BIN)/python tests/benchmarks/bench_freshness.py
 
 screenshots: $(VENV)/dev.installed ## pictures of the pages into screenshots/ (needs a Chromium)
 	$(BIN)/python tests/browser/take_screenshots.py
