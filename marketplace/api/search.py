@@ -3,7 +3,6 @@
 from typing import Annotated, Literal
 
 import msgspec
-import structlog
 from litestar import get
 from litestar.params import FromQuery, QueryParameter
 
@@ -13,8 +12,6 @@ from marketplace.web.search_form import PARAMETERS, list_unknown, read_search_fo
 from search_config.documents import CatalogDocument
 from search_config.engine import FacetCount, SearchPage
 from search_config.errors import InvalidFilterValue, UnknownField
-
-log = structlog.get_logger("marketplace.search")
 
 
 class SearchResult(msgspec.Struct, frozen=True):

@@ -5,7 +5,6 @@ from typing import Final
 
 import asyncpg
 import msgspec
-import structlog
 from litestar import Response, get
 from litestar.params import FromQuery
 
@@ -25,14 +24,11 @@ from marketplace.web.search_form import CONDITIONS, SORTS, Condition, SearchForm
 from marketplace.web.suggesting import BESIDE_RESULTS, SuggestionGroup, suggest
 from search_config.documents import CatalogDocument
 from search_config.engine import FacetCount, SearchEngine, SearchHit, SearchPage
-from search_config.errors import SearchUnavailable
 
 FACET_VALUES_MAX: Final = 12
 """Choices shown of one condition; those that are chosen are always among them."""
 
 AS_WRITTEN: Final = N_("입력한 그대로")
-
-log = structlog.get_logger("marketplace.search")
 
 
 class FacetValue(msgspec.Struct, frozen=True):
@@ -294,12 +290,8 @@ async def search_page(request: AnyRequest, conn: Conn, engine: Engine, user: Use
 async def search_suggestions(
     request: AnyRequest, engine: Engine, user: User, q: FromQuery[str] = ""
 ) -> Response[str]:
-    """Answer the list under the search box, empty where nothing fits or the engine is down."""
-    try:
-        groups = await suggest(engine, text=q.replace("\0", ""), principal=principal_of(user))
-    except SearchUnavailable as error:
-        log.warning("nothing is suggested", index=error.index, reason=error.reason)
-        groups = []
+    """Answer the list under the search box, empty where nothing fits."""
+    groups = await suggest(engine, text=q.replace("\0", ""), principal=principal_of(user))
     return page_response(request, "_suggestions.html", groups=groups)
 
 
