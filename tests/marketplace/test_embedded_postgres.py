@@ -21,6 +21,8 @@ from marketplace import embedded_place, embedded_postgres
 from marketplace.db import connect
 from marketplace.embedded_postgres import DatabaseUnavailable, EmbeddedPostgres
 
+pytestmark = pytest.mark.ci  # half a minute of starting, killing and stopping servers
+
 TEMPORARY = Path("/tmp")
 IS_ROOT = os.geteuid() == 0
 as_root = pytest.mark.skipif(not IS_ROOT, reason="only root runs the server as somebody else")
