@@ -107,6 +107,9 @@ class _IndexStore:
         """Replace and delete in one commit. Call while holding the writer lock."""
         writer = self.index_at(self.writable_generation()).writer(WRITER_HEAP_BYTES, 1)
         try:
+            # A process killed between its files and its meta.json leaves files whose names the next commit
+            # would choose again, and tantivy refuses to overwrite them.
+            writer.garbage_collect_files()
             _replace(writer, analyzed)
             for id_ in ids:
                 writer.delete_documents_by_term("id", id_)

@@ -46,7 +46,7 @@ def test_a_factory_buys_together_with_the_test_card(
     page.locator("#compare-form").get_by_role("button", name="비교하기").click()
     expect(page).to_have_url(re.compile(r"/compare\?"))
     for name in ("선반 소재 투입 협동로봇 셀", "소량 다품종 협동로봇 아크 용접 셀", "M1013"):
-        expect(page.locator("thead, table").first).to_contain_text(name)
+        expect(page.locator(".compare-table table")).to_contain_text(name)
 
     sign_in(page, demo, "hanbit@demo.example")
     page.goto(f"{demo.url}/rounds/{ROUND}")

@@ -48,6 +48,19 @@ async def test_a_killed_writer_leaves_a_readable_unlocked_index(tmp_path: Path, 
     assert len([entry for entry in (tmp_path / "catalog").iterdir() if entry.is_dir()]) == 2
 
 
+async def test_files_of_a_writer_killed_before_its_commit_do_not_stop_the_next(
+    tmp_path: Path, a_document: Build
+) -> None:
+    engine = EmbeddedEngine(tmp_path)
+    await engine.upsert("catalog", [a_document(1), a_document(2)])
+    [published] = (tmp_path / "catalog").glob("*/meta.json")
+    before = published.read_bytes()
+    await engine.upsert("catalog", [a_document(1)])
+    published.write_bytes(before)  # as if killed after writing its files and before publishing them
+    await engine.upsert("catalog", [a_document(1)])
+    assert len(await found(engine)) == 2
+
+
 async def test_changed_settings_ask_for_a_rebuild(tmp_path: Path, a_document: Build) -> None:
     settings = load_settings("catalog")
     old = EmbeddedEngine(tmp_path, settings={"catalog": settings})

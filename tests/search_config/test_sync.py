@@ -11,7 +11,13 @@ import asyncpg
 import pytest
 
 from catalog.drift import bucket_of, find_drift, parse_document_id, record_rebuilt, repair_drift
-from catalog.indexing import index_batch, mark_all_dirty, read_lag, stream_documents
+from catalog.indexing import (
+    index_batch,
+    list_failing_documents,
+    mark_all_dirty,
+    read_lag,
+    stream_documents,
+)
 from catalog.reference_data import load_spec_definitions
 from search_config.documents import IndexName, SearchDocument
 from search_config.embedded_engine import EmbeddedEngine
@@ -154,6 +160,7 @@ async def survive_kills(database: str, shop: asyncpg.Connection, home: Path, *, 
     await shop.execute("UPDATE products SET visibility = 'public'")
     engine = EmbeddedEngine(home)
     await index_all(shop, engine)
+    assert await list_failing_documents(shop, target="main") == ()
     assert (await read_lag(shop, target="main")).dirty == 0
     await assert_equal(shop, engine)
     await engine.close()
