@@ -6,24 +6,22 @@ is then: where one of its fields was changed meanwhile, it is stale, and nothing
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, Literal
+from typing import Literal
 from uuid import UUID
 
 import asyncpg
 from msgspec import Struct
 
 from catalog.core.import_rows import RowError
-from catalog.core.listing_extras import changed_fields
+from catalog.core.listing_diff import changed_fields
 from catalog.core.listing_rows import ImportKind
 from catalog.errors import ChangeRequestNotFound, ChangeRequestStale, ListingRefused, ReasonMissing
 from catalog.events import Actor, record_event
 from catalog.listing.fields import check_listing, normalized, read_listing, write_listing
-from catalog.notices import notify, notify_coordinators
+from catalog.notices import notify
+from catalog.review import NEVER_BY_FORM, Wanted, list_exempt_fields, request_changes
 
 RequestState = Literal["pending", "approved", "declined", "withdrawn"]
-
-NEVER_BY_FORM: Final = frozenset({"code", "vendor", "state"})
-"""Fields that no edit changes: identity stays, and the state has buttons of its own."""
 
 
 class ChangeRequest(Struct, frozen=True, kw_only=True):
@@ -95,59 +93,10 @@ async def edit_listing(
         )
     if waiting:
         before = {name: changes[name][0] for name in waiting}
-        await _request(conn, request_id, kind=kind, code=code, before=before, after=waiting, actor=actor)
+        await request_changes(
+            conn, kind=kind, wanted=[Wanted(request_id, code, before, waiting)], actor=actor
+        )
     return Edited(outcome="requested" if waiting else "written")
-
-
-async def _request(
-    conn: asyncpg.Connection,
-    request_id: UUID,
-    *,
-    kind: ImportKind,
-    code: str,
-    before: Mapping[str, str],
-    after: Mapping[str, str],
-    actor: Actor,
-) -> None:
-    await conn.execute(
-        "SELECT pg_advisory_xact_lock(hashtext('change request'), hashtext($1))", f"{kind}:{code}"
-    )
-    if await conn.fetchval("SELECT EXISTS (SELECT FROM change_requests WHERE id = $1)", request_id):
-        return
-    await conn.execute(
-        """
-        UPDATE change_requests SET state = 'withdrawn'
-        WHERE kind = $1 AND code = $2 AND vendor_id = $3 AND state = 'pending'
-        """,
-        kind,
-        code,
-        actor.organization_id,
-    )
-    await conn.execute(
-        """
-        INSERT INTO change_requests (id, vendor_id, person_id, kind, code, before, after)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
-        """,
-        request_id,
-        actor.organization_id,
-        actor.person_id,
-        kind,
-        code,
-        dict(before),
-        dict(after),
-    )
-    await record_event(
-        conn,
-        kind="change.requested",
-        subject=kind,
-        subject_id=code,
-        actor=actor,
-        before=dict(before),
-        after=dict(after),
-    )
-    await notify_coordinators(
-        conn, kind="change.requested", path=f"/coordinator/changes/{request_id}", code=code
-    )
 
 
 async def approve_change(conn: asyncpg.Connection, *, request_id: UUID, actor: Actor) -> None:
@@ -293,12 +242,6 @@ async def _list(
         limit,
     )
     return [ChangeRequest(**dict(row)) for row in rows]
-
-
-async def list_exempt_fields(conn: asyncpg.Connection, *, kind: ImportKind) -> frozenset[str]:
-    """The fields of a kind that vendors change without asking."""
-    rows = await conn.fetch("SELECT field FROM exempt_fields WHERE kind = $1", kind)
-    return frozenset(row["field"] for row in rows)
 
 
 async def set_exempt_fields(

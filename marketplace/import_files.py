@@ -13,6 +13,7 @@ from catalog.core.import_rows import read_batches
 from catalog.core.listing_rows import ImportKind
 from catalog.core.viewer import Viewer
 from catalog.errors import ImportIdReused, ImportNotFound
+from catalog.events import Actor
 from catalog.importing import apply_import, check_import
 from catalog.importing.plan import OnRows
 from catalog.imports import (
@@ -217,8 +218,11 @@ async def _run(
 ) -> Import:
     suffix = PurePosixPath(file_name).suffix
     table = read_batches(content, suffix=suffix)
+    asks = Actor(person_id, viewer.organization_id) if viewer.kind == "vendor" else None
     if mode == "check":
-        report = await check_import(conn, kind=kind, table=table, viewer=viewer, on_rows=on_rows)
+        report = await check_import(
+            conn, kind=kind, table=table, viewer=viewer, on_rows=on_rows, is_reviewed=asks is not None
+        )
     else:
         report = await apply_import(
             conn,
@@ -227,6 +231,7 @@ async def _run(
             viewer=viewer,
             take_good_rows=mode == "take_good_rows",
             on_rows=on_rows,
+            asks=asks,
         )
     return await record_import(
         conn,

@@ -10,8 +10,10 @@ from typing import Final
 from catalog.core.cells import UnreadableCell, Wording, parse_won
 from catalog.core.import_rows import RowError, row_error
 from catalog.core.listing_columns import SPEC_PREFIX
-from catalog.core.listing_extras import FORM_LINE
 from catalog.core.spec_value import SpecDefinition
+
+FORM_LINE: Final = 1
+"""The line that errors of a form carry: it has only one."""
 
 KEY_SPECS_WANTED: Final = 3
 

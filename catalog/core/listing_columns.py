@@ -7,7 +7,9 @@ from msgspec import UNSET, Struct
 
 from catalog.core import cells
 from catalog.core.cells import UnreadableCell
+from catalog.core.external_codes import CODE_SCHEMES, READERS, read_scheme_version
 from catalog.core.listing_rows import (
+    Alternative,
     Component,
     DemandRow,
     ImportKind,
@@ -123,6 +125,31 @@ def format_components(value: Sequence[Component]) -> str:
     return "; ".join(f"{part.slot}:{part.product}:{part.quantity}" for part in value)
 
 
+def parse_alternatives(written: str) -> tuple[Alternative, ...]:
+    """`plc-1:plc-2; plc-1:plc-3` → alternatives, each once, in order of their codes."""
+    found: set[Alternative] = set()
+    for item in cells.split_list(written):
+        product, colon, instead = (part.strip() for part in item.partition(":"))
+        try:
+            if not colon or product == instead:
+                raise ValueError
+            found.add(Alternative(cells.parse_code(product), cells.parse_code(instead)))
+        except ValueError:
+            raise UnreadableCell(
+                "component:alternative product codes separated by ';'",
+                "';'로 나눈 '구성품 코드:대체품 코드'",
+            ) from None
+    return tuple(sorted(found, key=lambda a: (a.product, a.instead)))
+
+
+def format_alternatives(value: Sequence[Alternative]) -> str:
+    return "; ".join(f"{part.product}:{part.instead}" for part in value)
+
+
+def file_id(name: str) -> Column:
+    return Column(name, cells.parse_uuid, lambda value: "" if value is None else str(value))
+
+
 _LISTING = (choice("state", LISTING_STATES), choice("visibility", VISIBILITIES))
 
 COLUMNS: Mapping[ImportKind, KindColumns] = {
@@ -164,6 +191,15 @@ COLUMNS: Mapping[ImportKind, KindColumns] = {
             text("source_kind"),
             text("note"),
             *_LISTING,
+            Column("asks_quote", cells.parse_yes_no, cells.format_yes_no, empty=False),
+            whole("lead_time_days", 0, 3650),
+            whole("warranty_months", 0, 600),
+            file_id("datasheet"),
+            *(Column(f"code_{scheme}", READERS[scheme], cells.format_text) for scheme in CODE_SCHEMES),
+            *(
+                Column(f"code_{scheme}_version", read_scheme_version, cells.format_text)
+                for scheme in CODE_SCHEMES
+            ),
         ),
         has_specs=True,
     ),
@@ -188,6 +224,19 @@ COLUMNS: Mapping[ImportKind, KindColumns] = {
             whole("warranty_months", 0, 600, is_required=True),
             whole("spare_parts_years", 0, 50, empty=0),
             Column("components", parse_components, format_components, is_required=True),
+            Column("alternatives", parse_alternatives, format_alternatives, empty=()),
+            text("return_terms_ko", empty=""),
+            text("return_terms_en", empty=""),
+            won("monthly_fee_krw"),
+            whole("contract_months_min", 0, 600),
+            Column("data_location", cells.parse_country, cells.format_text),
+            text("exit_terms_ko", empty=""),
+            text("exit_terms_en", empty=""),
+            whole("saved_kwh_per_year", 0, 1_000_000_000),
+            code("fems_product"),
+            code("ess_product"),
+            items("courses_ko"),
+            items("courses_en"),
             *_LISTING,
         ),
     ),
@@ -210,6 +259,12 @@ COLUMNS: Mapping[ImportKind, KindColumns] = {
             yes_no("is_illustrative"),
             text("terms_ko", empty=""),
             text("terms_en", empty=""),
+            whole("warranty_months", 0, 600),
+            whole("spare_parts_years", 0, 50),
+            text("return_terms_ko", empty=""),
+            text("return_terms_en", empty=""),
+            items("installation_includes"),
+            items("installation_excludes"),
             choice("state", LISTING_STATES),
         ),
     ),

@@ -1,5 +1,7 @@
 """What a changed row changes, field by field, as people read it in a file. Pure."""
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from catalog.core.listing_columns import COLUMNS, SPEC_PREFIX
@@ -11,11 +13,12 @@ SHOWN_LENGTH_MAX = 200
 
 
 class FieldChange(Struct, frozen=True):
-    """One cell before and after, written as an export would write it; empty = nothing."""
+    """One cell before and after, written as an export would write it; empty = nothing. `waits`: for a coordinator."""
 
     column: str
     old: str
     new: str
+    waits: bool = False
 
 
 class RowChange(Struct, frozen=True):
@@ -26,8 +29,16 @@ class RowChange(Struct, frozen=True):
     fields: tuple[FieldChange, ...]
 
 
-def change_of(kind: ImportKind, line: int, key: str, *, old: ListingRow, new: ListingRow) -> RowChange:
-    """The columns in which two rows of one kind differ, in the order of the file's columns; specs last."""
+def change_of(
+    kind: ImportKind,
+    line: int,
+    key: str,
+    *,
+    old: ListingRow,
+    new: ListingRow,
+    waiting: Mapping[str, tuple[str, str]] = {},
+) -> RowChange:
+    """The columns in which two rows of one kind differ, in the order of the file's columns; specs, then what waits."""
     fields = [
         FieldChange(column.name, _shown(column.format(before)), _shown(column.format(after)))
         for column in COLUMNS[kind].columns
@@ -44,8 +55,22 @@ def change_of(kind: ImportKind, line: int, key: str, *, old: ListingRow, new: Li
                         _shown(after.shown if after else ""),
                     )
                 )
+    fields += [
+        FieldChange(name, _shown(before), _shown(after), waits=True)
+        for name, (before, after) in waiting.items()
+    ]
     return RowChange(line, key, tuple(fields))
 
 
 def _shown(text: str) -> str:
     return text if len(text) <= SHOWN_LENGTH_MAX else text[: SHOWN_LENGTH_MAX - 1] + "…"
+
+
+def changed_fields(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Fields of `after` that say something else than `before`: name → (before, after), trimmed."""
+    found = {}
+    for name, value in after.items():
+        old, new = before.get(name, "").strip(), value.strip()
+        if old != new:
+            found[name] = (old, new)
+    return found

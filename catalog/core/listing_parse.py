@@ -10,6 +10,8 @@ from catalog.core.cells import UnreadableCell, Wording
 from catalog.core.import_rows import RawRow, RawTable, RowError, row_error
 from catalog.core.listing_columns import COLUMNS, SPEC_PREFIX, Column, KindColumns
 from catalog.core.listing_rows import (
+    CLOUD_FACTS,
+    ENERGY_FACTS,
     DemandRow,
     ImportKind,
     ListingRow,
@@ -118,6 +120,8 @@ def complete_row(
     if isinstance(current, ProductRow):
         merged = {**current.specs, **values.get("specs", {})}
         values["specs"] = {code: value for code, value in merged.items() if value}
+    if isinstance(current, PackageModelRow):
+        values = _facts_that_still_hold(current, values) | values
     if isinstance(current, OfferRow):
         # An offer that is imported again without a version moves to the current one.
         values.setdefault("package_version", None)
@@ -126,18 +130,33 @@ def complete_row(
     return msgspec.structs.replace(current, **values)
 
 
+def _facts_that_still_hold(current: PackageModelRow, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A file that renews components or type says nothing of facts it has no column for: those that fit stay."""
+    components = {part.product for part in values.get("components", current.components)}
+    package_type = values.get("package_type", current.package_type)
+    kept: dict[str, Any] = {
+        "alternatives": tuple(
+            part
+            for part in current.alternatives
+            if part.product in components and part.instead not in components
+        )
+    }
+    for names, own_type in ((CLOUD_FACTS, "cloud"), (ENERGY_FACTS, "clean_energy")):
+        if package_type != own_type:
+            kept |= {name: "" if name.startswith("exit_terms") else None for name in names}
+    for name in ("fems_product", "ess_product"):
+        if name not in kept and getattr(current, name) not in components:
+            kept[name] = None
+    return kept
+
+
 def check_row(row: ListingRow) -> Iterator[tuple[str, str, Wording]]:
     """What is wrong between the cells of one row: (column, found, expected)."""
     match row:
         case ProductRow():
-            if row.verification in ("maker", "secondary") and row.source_title is None:
-                yield "source_title", "", Wording("a source for checked facts", "확인한 자료의 출처")
+            yield from _check_product(row)
         case PackageModelRow():
-            if row.level_from > row.level_to:
-                expected = Wording(f"at most level_to, {row.level_to}", f"level_to({row.level_to}) 이하")
-                yield "level_from", str(row.level_from), expected
-            if not row.components:
-                yield "components", "", Wording("at least one component", "구성품 하나 이상")
+            yield from _check_package(row)
         case OfferRow():
             yield from _check_offer(row)
         case ServiceCenterRow():
@@ -151,6 +170,47 @@ def check_row(row: ListingRow) -> Iterator[tuple[str, str, Wording]]:
                 yield "quantity_max", str(row.quantity_max), expected
         case _:
             pass
+
+
+def _check_product(row: ProductRow) -> Iterator[tuple[str, str, Wording]]:
+    if row.verification in ("maker", "secondary") and row.source_title is None:
+        yield "source_title", "", Wording("a source for checked facts", "확인한 자료의 출처")
+    for scheme, expected in _VERSION_NEEDS.items():
+        if getattr(row, f"code_{scheme}") and not getattr(row, f"code_{scheme}_version"):
+            yield f"code_{scheme}_version", "", expected
+
+
+def _check_package(row: PackageModelRow) -> Iterator[tuple[str, str, Wording]]:
+    if row.level_from > row.level_to:
+        expected = Wording(f"at most level_to, {row.level_to}", f"level_to({row.level_to}) 이하")
+        yield "level_from", str(row.level_from), expected
+    if not row.components:
+        yield "components", "", Wording("at least one component", "구성품 하나 이상")
+    components = {part.product for part in row.components}
+    for part in row.alternatives:
+        if part.product not in components:
+            yield "alternatives", part.product, _A_COMPONENT
+        elif part.instead in components:
+            expected = Wording("a product that is not a component itself", "구성품이 아닌 다른 제품")
+            yield "alternatives", part.instead, expected
+    for name in ("fems_product", "ess_product"):
+        product = getattr(row, name)
+        if product and product not in components:
+            yield name, product, _A_COMPONENT
+    for names, package_type in ((CLOUD_FACTS, "cloud"), (ENERGY_FACTS, "clean_energy")):
+        if row.package_type == package_type:
+            continue
+        for name in names:
+            if getattr(row, name):
+                expected = Wording(f"nothing: {package_type} only", "빈칸(이 유형에는 없는 항목)")
+                yield name, str(getattr(row, name)), expected
+
+
+_A_COMPONENT = Wording("a component of this package", "이 패키지의 구성품")
+_VERSION_NEEDS = {
+    "g2b": Wording("the edition of the classification", "물품분류체계의 판(예: 2024)"),
+    "eclass": Wording("the release of ECLASS", "ECLASS 판(예: 14.0)"),
+}
 
 
 def _check_offer(row: OfferRow) -> Iterator[tuple[str, str, Wording]]:

@@ -62,6 +62,18 @@ class ProductRow(Struct, frozen=True, kw_only=True):
     note: str | None = None
     state: str = "published"
     visibility: str = "public"
+    asks_quote: bool = False
+    lead_time_days: int | None = None
+    warranty_months: int | None = None
+    datasheet: UUID | None = None
+    code_g2b: str | None = None
+    code_hs: str | None = None
+    code_gtin: str | None = None
+    code_eclass: str | None = None
+    code_g2b_version: str | None = None
+    code_hs_version: str | None = None
+    code_gtin_version: str | None = None
+    code_eclass_version: str | None = None
     specs: dict[str, SpecValue] = {}
 
 
@@ -71,6 +83,13 @@ class Component(Struct, frozen=True):
     slot: str
     product: str
     quantity: int
+
+
+class Alternative(Struct, frozen=True):
+    """Instead of component `product`, `instead` may be delivered; written `product:instead`, codes of products."""
+
+    product: str
+    instead: str
 
 
 class PackageModelRow(Struct, frozen=True, kw_only=True):
@@ -94,8 +113,39 @@ class PackageModelRow(Struct, frozen=True, kw_only=True):
     warranty_months: int
     spare_parts_years: int = 0
     components: tuple[Component, ...]
+    alternatives: tuple[Alternative, ...] = ()
+    return_terms_ko: str = ""
+    return_terms_en: str = ""
+    monthly_fee_krw: int | None = None
+    contract_months_min: int | None = None
+    data_location: str | None = None
+    exit_terms_ko: str = ""
+    exit_terms_en: str = ""
+    saved_kwh_per_year: int | None = None
+    fems_product: str | None = None
+    ess_product: str | None = None
+    courses_ko: tuple[str, ...] = ()
+    courses_en: tuple[str, ...] = ()
     state: str = "published"
     visibility: str = "public"
+
+
+CLOUD_FACTS = ("monthly_fee_krw", "contract_months_min", "data_location", "exit_terms_ko", "exit_terms_en")
+"""Facts of package type `cloud` only."""
+
+ENERGY_FACTS = ("saved_kwh_per_year", "fems_product", "ess_product")
+"""Facts of package type `clean_energy` only."""
+
+PACKAGE_FACTS = (
+    "alternatives",
+    "return_terms_ko",
+    "return_terms_en",
+    *CLOUD_FACTS,
+    *ENERGY_FACTS,
+    "courses_ko",
+    "courses_en",
+)
+"""What a version says beside its content and components."""
 
 
 PACKAGE_VERSION_FIELDS = (
@@ -112,6 +162,7 @@ PACKAGE_VERSION_FIELDS = (
     "warranty_months",
     "spare_parts_years",
     "components",
+    *PACKAGE_FACTS,
 )
 """A change of one of these makes a new version; names, state and visibility belong to the model."""
 
@@ -135,6 +186,12 @@ class OfferRow(Struct, frozen=True, kw_only=True):
     is_illustrative: bool = False
     terms_ko: str = ""
     terms_en: str = ""
+    warranty_months: int | None = None
+    spare_parts_years: int | None = None
+    return_terms_ko: str = ""
+    return_terms_en: str = ""
+    installation_includes: tuple[str, ...] = ()
+    installation_excludes: tuple[str, ...] = ()
     state: str = "published"
 
 

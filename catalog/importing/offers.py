@@ -32,7 +32,10 @@ async def read(
                 FROM price_tiers t WHERE t.offer_id = o.id), '[]'::json),
             'capacity', o.capacity, 'pack_size', o.pack_size, 'lead_time_days', o.lead_time_days,
             'valid_until', o.valid_until, 'is_illustrative', o.is_illustrative,
-            'terms_ko', o.terms_ko, 'terms_en', o.terms_en, 'state', o.state)::text
+            'terms_ko', o.terms_ko, 'terms_en', o.terms_en, 'warranty_months', o.warranty_months,
+            'spare_parts_years', o.spare_parts_years, 'return_terms_ko', o.return_terms_ko,
+            'return_terms_en', o.return_terms_en, 'installation_includes', o.installation_includes,
+            'installation_excludes', o.installation_excludes, 'state', o.state)::text
         FROM offers o
         JOIN organizations v ON v.id = o.vendor_id
         LEFT JOIN products p ON p.id = o.product_id
@@ -143,14 +146,20 @@ async def write(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) -> None:
         """
         INSERT INTO offers AS o
             (code, vendor_id, product_id, package_version_id, audience, state, list_unit_price_krw,
-             capacity, pack_size, lead_time_days, valid_until, is_illustrative, terms_ko, terms_en)
+             capacity, pack_size, lead_time_days, valid_until, is_illustrative, terms_ko, terms_en,
+             warranty_months, spare_parts_years, return_terms_ko, return_terms_en, installation_includes,
+             installation_excludes)
         SELECT f.code, v.id, p.id, n.id, f.audience, f.state, f.list_unit_price_krw, f.capacity,
-               f.pack_size, f.lead_time_days, f.valid_until, f.is_illustrative, f.terms_ko, f.terms_en
+               f.pack_size, f.lead_time_days, f.valid_until, f.is_illustrative, f.terms_ko, f.terms_en,
+               f.warranty_months, f.spare_parts_years, f.return_terms_ko, f.return_terms_en,
+               f.installation_includes, f.installation_excludes
         FROM jsonb_to_recordset($1::text::jsonb) AS f (
             code text, vendor text, product text, package_model text, package_version integer,
             audience text, state text, list_unit_price_krw bigint, capacity integer,
             pack_size integer, lead_time_days integer, valid_until date, is_illustrative boolean,
-            terms_ko text, terms_en text)
+            terms_ko text, terms_en text, warranty_months integer, spare_parts_years integer,
+            return_terms_ko text, return_terms_en text, installation_includes text[],
+            installation_excludes text[])
         JOIN organizations v ON v.code = f.vendor
         LEFT JOIN products p ON p.code = f.product
         LEFT JOIN package_models m ON m.code = f.package_model
@@ -163,15 +172,22 @@ async def write(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) -> None:
             capacity = excluded.capacity, pack_size = excluded.pack_size,
             lead_time_days = excluded.lead_time_days, valid_until = excluded.valid_until,
             is_illustrative = excluded.is_illustrative, terms_ko = excluded.terms_ko,
-            terms_en = excluded.terms_en, updated_at = clock_timestamp()
+            terms_en = excluded.terms_en, warranty_months = excluded.warranty_months,
+            spare_parts_years = excluded.spare_parts_years, return_terms_ko = excluded.return_terms_ko,
+            return_terms_en = excluded.return_terms_en,
+            installation_includes = excluded.installation_includes,
+            installation_excludes = excluded.installation_excludes, updated_at = clock_timestamp()
         WHERE (o.vendor_id, o.product_id, o.package_version_id, o.audience, o.state,
                o.list_unit_price_krw, o.capacity, o.pack_size, o.lead_time_days, o.valid_until,
-               o.is_illustrative, o.terms_ko, o.terms_en)
+               o.is_illustrative, o.terms_ko, o.terms_en, o.warranty_months, o.spare_parts_years,
+               o.return_terms_ko, o.return_terms_en, o.installation_includes, o.installation_excludes)
               IS DISTINCT FROM
               (excluded.vendor_id, excluded.product_id, excluded.package_version_id,
                excluded.audience, excluded.state, excluded.list_unit_price_krw, excluded.capacity,
                excluded.pack_size, excluded.lead_time_days, excluded.valid_until,
-               excluded.is_illustrative, excluded.terms_ko, excluded.terms_en)
+               excluded.is_illustrative, excluded.terms_ko, excluded.terms_en,
+               excluded.warranty_months, excluded.spare_parts_years, excluded.return_terms_ko,
+               excluded.return_terms_en, excluded.installation_includes, excluded.installation_excludes)
         """,
         written,
     )

@@ -12,6 +12,7 @@ from catalog.core.cells import Wording
 from catalog.core.import_rows import RowError, row_error
 from catalog.core.listing_diff import DIFF_ROWS_MAX
 from catalog.core.listing_rows import PACKAGE_VERSION_FIELDS, PackageModelRow
+from catalog.importing.package_facts import FACTS_JSON, write_facts
 from catalog.importing.staged import Organization, Seen, StagedRow, StoredRow, as_json, missing_of
 
 
@@ -19,8 +20,8 @@ async def read(
     conn: asyncpg.Connection, *, keys: Sequence[str] | None, owner_ids: Sequence[int] | None
 ) -> dict[str, StoredRow]:
     rows = await conn.fetch(
-        """
-        SELECT m.vendor_id, json_build_object(
+        f"""
+        SELECT m.vendor_id, (jsonb_build_object(
             'code', m.code, 'vendor', v.code, 'name_ko', m.name_ko, 'name_en', m.name_en,
             'package_type', m.package_type, 'level_from', n.level_from, 'level_to', n.level_to,
             'industries', n.industries, 'summary_ko', n.summary_ko, 'summary_en', n.summary_en,
@@ -32,10 +33,11 @@ async def read(
                 SELECT json_agg(json_build_object('slot', b.slot, 'product', p.code,
                                                   'quantity', b.quantity) ORDER BY b.line_no)
                 FROM bom_lines b JOIN products p ON p.id = b.product_id
-                WHERE b.package_version_id = n.id), '[]'::json))::text
+                WHERE b.package_version_id = n.id), '[]'::json)) || {FACTS_JSON})::text
         FROM package_models m
         JOIN organizations v ON v.id = m.vendor_id
         JOIN package_versions n ON n.package_model_id = m.id AND n.is_current
+        LEFT JOIN package_facts f ON f.package_version_id = n.id
         WHERE ($1::text[] IS NULL OR m.code = ANY ($1))
           AND ($2::bigint[] IS NULL OR m.vendor_id = ANY ($2))
         ORDER BY m.code
@@ -44,7 +46,13 @@ async def read(
         owner_ids,
     )
     found = ((row[0], msgspec.json.decode(row[1], type=PackageModelRow)) for row in rows)
-    return {model.code: StoredRow(model, owner_id) for owner_id, model in found}
+    return {model.code: StoredRow(_in_order(model), owner_id) for owner_id, model in found}
+
+
+def _in_order(model: PackageModelRow) -> PackageModelRow:
+    """Alternatives are a set: in the order of their codes, as they are parsed."""
+    ordered = tuple(sorted(model.alternatives, key=lambda part: (part.product, part.instead)))
+    return msgspec.structs.replace(model, alternatives=ordered)
 
 
 async def check(
@@ -53,7 +61,7 @@ async def check(
     """Every component is a product that the importer may see; what it may not see is unknown to it."""
     del seen
     models = [(row.line, row.row) for row in rows if isinstance(row.row, PackageModelRow)]
-    asked = sorted({part.product for _, model in models for part in model.components})
+    asked = sorted({product for _, model in models for product in _named(model)})
     known = await conn.fetch(
         """
         SELECT p.code FROM products p JOIN organizations v ON v.id = p.vendor_id
@@ -68,17 +76,23 @@ async def check(
     codes = {row["code"] for row in known}
     # a product that was retired or hidden since may stay where it already is
     kept = {
-        row.key: {part.product for part in row.current.row.components}
+        row.key: set(_named(row.current.row))
         for row in rows
         if row.current is not None and isinstance(row.current.row, PackageModelRow)
     }
     expected = Wording("the code of a listed product", "등록된 제품의 코드")
     return [
-        row_error(line, "components", product, expected)
+        row_error(line, column, product, expected)
         for line, model in models
-        for product in dict.fromkeys(part.product for part in model.components)
+        for product, column in _named(model).items()
         if product not in codes and product not in kept.get(model.code, ())
     ]
+
+
+def _named(model: PackageModelRow) -> dict[str, str]:
+    """The products that a package names, each with the column that does."""
+    named = {part.instead: "alternatives" for part in model.alternatives}
+    return {part.product: "components" for part in model.components} | named
 
 
 async def count_missing(
@@ -101,6 +115,7 @@ async def write(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) -> None:
     renewed = [row.row for row in rows if _has_new_content(row)]
     if renewed:
         await _write_versions(conn, as_json(renewed))
+        await write_facts(conn, as_json(renewed))
 
 
 def _has_new_content(row: StagedRow) -> bool:

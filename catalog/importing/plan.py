@@ -26,9 +26,11 @@ from catalog.errors import ImportNotAllowed, OrganizationNotFound, UnknownKind
 from catalog.importing.header_choices import read_header_choices
 from catalog.importing.kinds import KINDS, KindRows
 from catalog.importing.report import ERRORS_MAX
+from catalog.importing.reviewing import REVIEWED_KINDS, hold_back, too_many
 from catalog.importing.spool import Spool
 from catalog.importing.staged import Organization, Seen, StagedRow
 from catalog.reference_data import list_spec_definitions
+from catalog.review import list_exempt_fields
 
 OnRows = Callable[[int], Awaitable[None]]
 """Told after each batch how many rows were looked at so far; what it raises stops the import."""
@@ -49,6 +51,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     error_count: int = 0
     header: HeaderMapping | None = None
     is_broken: bool = False
+    for_review: int = 0
 
 
 class FilePlan:
@@ -63,11 +66,12 @@ class FilePlan:
         *,
         will_write: bool,
         errors_max: int,
+        exempt: frozenset[str] | None = None,
     ) -> None:
         self.kind, self.importer, self.choices = kind, importer, choices
         self.kind_rows = KINDS[kind]
         self.definitions = {d.code: d for d in definitions}
-        self.will_write, self.errors_max = will_write, errors_max
+        self.will_write, self.errors_max, self.exempt = will_write, errors_max, exempt
         self.spool = Spool(COLUMNS[kind].row_type)
         self.header: HeaderMapping | None = None
         self.first_lines: dict[str, int] = {}
@@ -76,7 +80,7 @@ class FilePlan:
         self.errors: list[RowError] = []
         self.new_keys: list[str] = []
         self.changes: list[RowChange] = []
-        self.row_count = self.new = self.changed = self.unchanged = self.error_count = 0
+        self.row_count = self.new = self.changed = self.unchanged = self.error_count = self.for_review = 0
         rules = msgspec.json.encode((importer.id, definitions))
         self.digest_base = blake2b(rules, digest_size=16)
 
@@ -183,17 +187,24 @@ class FilePlan:
         new = [row for row in staged if row.current is None]
         changed = [row for row in staged if row.is_changed]
         unchanged = [row for row in staged if row.current is not None and not row.is_changed]
+        if self.exempt is not None and changed:
+            held = await hold_back(conn, kind=self.kind, rows=changed, exempt=self.exempt)
+            refused = self.refuse(too_many(held, asked_before=self.for_review))
+            changed = [row for row in held if (row.is_changed or row.waiting) and row.line not in refused]
+            # what is asked for already says nothing new, and its words are not what is stored
+            self.unchanged += len(held) - len(changed) - len(refused)
+            self.for_review += sum(1 for row in changed if row.waiting)
         self.new += len(new)
         self.changed += len(changed)
         self.unchanged += len(unchanged)
         self.new_keys += [row.key for row in new[: DIFF_ROWS_MAX - len(self.new_keys)]]
         self.changes += [
-            change_of(self.kind, row.line, row.key, old=row.current.row, new=row.row)
+            change_of(self.kind, row.line, row.key, old=row.current.row, new=row.row, waiting=row.waiting)
             for row in changed[: DIFF_ROWS_MAX - len(self.changes)]
             if row.current is not None
         ]
         if self.will_write:
-            self.spool.add([row for row in staged if row.current is None or row.is_changed])
+            self.spool.add([*new, *changed])
             if self.kind_rows.digests is not None:
                 await self.kind_rows.digests.write(conn, rows=unchanged)
 
@@ -220,16 +231,21 @@ async def plan_import(
     will_write: bool = False,
     errors_max: int = ERRORS_MAX,
     on_rows: OnRows | None = None,
+    is_reviewed: bool = False,
 ) -> Plan:
     """Compare a file, whole or in batches, with the catalog. Reads only, but locks what it will write.
 
+    `is_reviewed`: changes of published listings wait for a coordinator, but for exempt fields.
     Raises ImportNotAllowed for a kind that this organization does not write, UnknownKind.
     """
     kind_rows = _require_kind(kind, viewer)
     importer = await _importer(conn, viewer)
     choices = await read_header_choices(conn, organization_id=importer.id, kind=kind)
     definitions = await list_spec_definitions(conn)
-    plan = FilePlan(kind, importer, definitions, choices, will_write=will_write, errors_max=errors_max)
+    exempt = await list_exempt_fields(conn, kind=kind) if is_reviewed and kind in REVIEWED_KINDS else None
+    plan = FilePlan(
+        kind, importer, definitions, choices, will_write=will_write, errors_max=errors_max, exempt=exempt
+    )
     for batch in (table,) if isinstance(table, RawTable) else table:
         if not await plan.add(conn, batch):
             return Plan(
@@ -256,6 +272,7 @@ async def plan_import(
         errors=tuple(plan.errors),
         error_count=plan.error_count,
         header=plan.header,
+        for_review=plan.for_review,
     )
 
 

@@ -10,6 +10,7 @@ from catalog.core.import_rows import RowError, row_error
 from catalog.core.listing_diff import DIFF_ROWS_MAX
 from catalog.core.listing_rows import ProductRow
 from catalog.importing.makers import check_makers, write_makers
+from catalog.importing.product_details import CODES_JSON, DETAILS_JSON, check_datasheets, write_details
 from catalog.importing.staged import Organization, Seen, StagedRow, StoredRow, as_json, missing_of, packed
 
 
@@ -17,19 +18,19 @@ async def read(
     conn: asyncpg.Connection, *, keys: Sequence[str] | None, owner_ids: Sequence[int] | None
 ) -> dict[str, StoredRow]:
     rows = await conn.fetch(
-        """
-        SELECT p.vendor_id, p.id, json_build_object(
+        f"""
+        SELECT p.vendor_id, p.id, (jsonb_build_object(
             'code', p.code, 'vendor', v.code, 'maker', m.name, 'maker_ko', m.name_ko,
             'maker_country', m.country, 'model', p.model, 'series', p.series, 'category', p.category,
             'subcategory', p.subcategory, 'name_ko', p.name_ko, 'name_en', p.name_en,
             'summary_ko', p.summary_ko, 'summary_en', p.summary_en, 'verification', p.verification,
             'source_title', p.source_title, 'source_url', p.source_url, 'source_kind', p.source_kind,
-            'note', p.note, 'state', p.state, 'visibility', p.visibility,
+            'note', p.note, 'state', p.state, 'visibility', p.visibility, {DETAILS_JSON},
             'specs', coalesce((
                 SELECT json_object_agg(s.code, json_build_object(
                     'shown', s.shown, 'number', s.number, 'number_max', s.number_max,
                     'text', s.text, 'boolean', s.boolean, 'unit', s.unit))
-                FROM product_specs s WHERE s.product_id = p.id), '{}'::json))::text
+                FROM product_specs s WHERE s.product_id = p.id), '{{}}'::json)) || {CODES_JSON})::text
         FROM products p
         JOIN organizations v ON v.id = p.vendor_id
         JOIN makers m ON m.id = p.maker_id
@@ -96,7 +97,7 @@ async def check(
                 f"{product.maker}에 하나뿐인 모델(이미 {holder}로 등록됨)",
             )
             errors.append(row_error(line, "model", product.model, expected))
-    return errors
+    return errors + await check_datasheets(conn, rows=rows, importer=importer)
 
 
 async def count_missing(
@@ -123,6 +124,7 @@ async def write(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) -> None:
     if changed:
         await _remove_specs(conn, changed, ids)
     await _write_specs(conn, products, ids)
+    await write_details(conn, products=products, changed={product.code for product in changed}, ids=ids)
     await _write_digests(conn, rows, ids)
 
 

@@ -19,7 +19,8 @@ class ImportReport(Struct, frozen=True, kw_only=True):
 
     `is_applied` says whether `new` and `changed` were written. Missing rows are never deleted. `new_keys`,
     `changes` (field by field) and `missing_keys` name the first DIFF_ROWS_MAX rows of each sort. `header` is
-    how the columns of a file with a header were understood.
+    how the columns of a file with a header were understood. `for_review` of the changed rows wait for a coordinator,
+    in part or whole.
     """
 
     new: int = 0
@@ -33,6 +34,7 @@ class ImportReport(Struct, frozen=True, kw_only=True):
     missing_keys: tuple[str, ...] = ()
     error_count: int = 0
     header: HeaderMapping | None = None
+    for_review: int = 0
 
 
 def report_document(report: ImportReport) -> dict[str, Any]:

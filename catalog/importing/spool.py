@@ -14,7 +14,7 @@ class Spool:
 
     def __init__(self, row_type: type[ListingRow]) -> None:
         stored = tuple[row_type, int, int]  # type: ignore[valid-type] # one of the six types of rows
-        row = tuple[int, str, row_type, stored | None, bytes | None]  # type: ignore[valid-type]
+        row = tuple[int, str, row_type, stored | None, bytes | None, dict[str, tuple[str, str]]]  # type: ignore[valid-type]
         self._decoder = msgspec.msgpack.Decoder(list[row])
         self._encoder = msgspec.msgpack.Encoder()
         self._packed: list[bytes] = []
@@ -29,6 +29,7 @@ class Spool:
                     row.row,
                     None if row.current is None else (row.current.row, row.current.owner_id, row.current.id),
                     row.digest,
+                    row.waiting,
                 )
                 for row in rows
             ]
@@ -37,6 +38,8 @@ class Spool:
     def __iter__(self) -> Iterator[list[StagedRow]]:
         for packed in self._packed:
             yield [
-                StagedRow(line, key, row, None if current is None else StoredRow(*current), digest)
-                for line, key, row, current, digest in self._decoder.decode(zlib.decompress(packed))
+                StagedRow(
+                    line, key, row, None if current is None else StoredRow(*current), digest, waiting=waiting
+                )
+                for line, key, row, current, digest, waiting in self._decoder.decode(zlib.decompress(packed))
             ]

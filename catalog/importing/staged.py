@@ -44,7 +44,8 @@ class StoredRow(Struct, frozen=True):
 class StagedRow(Struct, frozen=True):
     """A row of the file, completed; `current` is what is stored, None where it is new.
 
-    `digest` is a hash of the words of the file's row, where the kind keeps one.
+    `digest` is a hash of the words of the file's row, where the kind keeps one. `waiting` are the changes that
+    are not in `row` because a coordinator decides them: column → (before, after).
     """
 
     line: int
@@ -53,6 +54,7 @@ class StagedRow(Struct, frozen=True):
     current: StoredRow | None
     digest: bytes | None = None
     guesses: frozenset[str] = frozenset()
+    waiting: dict[str, tuple[str, str]] = {}
 
     @property
     def is_changed(self) -> bool:

@@ -1,16 +1,13 @@
 """The demo's vendor life: papers in order, one that ran out, a vendor that waits, a change to look at, questions."""
 
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 import asyncpg
 
 from catalog.change_requests import edit_listing
-from catalog.core.listing_extras import Alternative
 from catalog.events import Actor
-from catalog.listing.extras import write_offer_extras
-from catalog.listing.package_facts import current_version_id, write_facts
 from catalog.onboarding import answer_requirement, read_today, refresh_vendors, waive_requirement
 from catalog.package_details import add_reference
 from catalog.questions import answer_question, ask
@@ -22,47 +19,6 @@ LAPSED: Final = "taeum-sensing"
 """The vendor whose paper ran out yesterday: its listings say so."""
 
 RECOMMENDED: Final = "lathe-tending-cobot"
-
-PACKAGE_FACTS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
-    "plating-line-cloud": (
-        "gaon-cloud",
-        {
-            "monthly_fee_krw": 480_000,
-            "contract_months_min": 12,
-            "data_location": "KR",
-            "exit_terms_ko": "해지하면 30일 안에 모든 기록을 CSV로 돌려주고 지웁니다.",
-            "exit_terms_en": "On exit, all records are returned as CSV within 30 days and then deleted.",
-            "return_terms_ko": "검수 전에는 전액, 검수 뒤 30일 안에는 미사용 기간의 이용료를 돌려줍니다.",
-            "return_terms_en": "Before acceptance in full; within 30 days after it, the fee of the unused time.",
-            "courses_ko": ("도금 조건 관리 기초, 가상 교육원, 8시간",),
-            "courses_en": ("Basics of plating conditions, fictional academy, 8 hours",),
-        },
-    ),
-    "fems-ess-molding": (
-        "bichan-energy",
-        {
-            "saved_kwh_per_year": 310_000,
-            "fems_product": "biteum-fems",
-            "ess_product": "maru-ess-250",
-            "alternatives": (Alternative("maru-ess-250", "maru-ess-50"),),
-            "return_terms_ko": "설치 착수 전에는 위약금 없이 취소할 수 있습니다.",
-            "return_terms_en": "Cancellation without penalty until installation begins.",
-        },
-    ),
-    RECOMMENDED: (
-        "narae-robot",
-        {
-            "alternatives": (
-                Alternative("rainbow-robotics-rb10-1300e", "doosan-robotics-m1013"),
-                Alternative("rainbow-robotics-rb10-1300e", "neuromeka-indy10"),
-            ),
-            "return_terms_ko": "검수에서 약속한 주기 시간을 넘기면 전액 반품할 수 있습니다.",
-            "return_terms_en": "Full return if acceptance shows a longer cycle time than promised.",
-            "courses_ko": ("협동로봇 운전과 안전, 가상 교육원, 16시간",),
-            "courses_en": ("Operating a cobot safely, fictional academy, 16 hours",),
-        },
-    ),
-}
 
 
 async def add_vendor_life(conn: asyncpg.Connection, *, actor: Actor, password: str) -> None:
@@ -86,12 +42,7 @@ async def add_vendor_life(conn: asyncpg.Connection, *, actor: Actor, password: s
             actor=actor,
         )
     await conn.execute("UPDATE notifications SET read_at = created_at WHERE kind LIKE 'requirement.%'")
-    for code, (vendor_code, values) in PACKAGE_FACTS.items():
-        vendor_id = await _vendor_id(conn, vendor_code)
-        version_id = await current_version_id(conn, code=code, vendor_id=vendor_id)
-        assert version_id is not None, "the package is shipped"
-        await write_facts(conn, version_id=version_id, values=values)
-    await _add_terms_and_reference(conn)
+    await _add_reference(conn)
     await recommend(
         conn,
         recommendation_id=uuid4(),
@@ -113,21 +64,7 @@ async def _vendor_id(conn: asyncpg.Connection, code: str) -> int:
     return int(await conn.fetchval("SELECT id FROM organizations WHERE code = $1", code))
 
 
-async def _add_terms_and_reference(conn: asyncpg.Connection) -> None:
-    narae = await _vendor_id(conn, "narae-robot")
-    await write_offer_extras(
-        conn,
-        code="offer-lathe-tending-cobot",
-        vendor_id=narae,
-        values={
-            "warranty_months": 24,
-            "spare_parts_years": 8,
-            "return_terms_ko": "검수 불합격이면 전액 환불",
-            "return_terms_en": "Full refund if acceptance fails",
-            "installation_includes": ("운반", "설치", "안전 펜스 배치", "시운전 3일"),
-            "installation_excludes": ("바닥 공사", "전기 인입"),
-        },
-    )
+async def _add_reference(conn: asyncpg.Connection) -> None:
     await add_reference(
         conn,
         reference_id=uuid4(),
@@ -139,7 +76,7 @@ async def _add_terms_and_reference(conn: asyncpg.Connection) -> None:
         industry="machining",
         installed_year=2025,
         may_visit=True,
-        actor=Actor(None, narae),
+        actor=Actor(None, await _vendor_id(conn, "narae-robot")),
     )
 
 

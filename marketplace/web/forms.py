@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -50,6 +51,14 @@ class Form(msgspec.Struct, frozen=True):
             return UUID(self.text(name))
         except ValueError:
             return uuid4()
+
+    def uuids(self, name: str) -> list[UUID]:
+        """The ids of the boxes that were ticked; what is none is left out."""
+        found = []
+        for text in self.text(name).split(LIST_SEPARATOR.strip()):
+            with suppress(ValueError):
+                found.append(UUID(text.strip()))
+        return found
 
     def whole(self, name: str, least: int, most: int) -> int | None:
         """A whole number within bounds, or None."""

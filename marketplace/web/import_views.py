@@ -61,6 +61,7 @@ class ReportView(msgspec.Struct, frozen=True, kw_only=True):
     changed: int
     unchanged: int
     missing: int
+    for_review: int
     errors: list[ErrorView]
     error_count: int
     good_row_count: int
@@ -114,6 +115,7 @@ def report_view(found: Import) -> ReportView:
         changed=report.changed,
         unchanged=report.unchanged,
         missing=report.missing,
+        for_review=report.for_review,
         errors=errors,
         error_count=report.error_count or len(errors),
         good_row_count=writable,

@@ -6,8 +6,7 @@ from typing import Final, Literal
 import msgspec
 
 from catalog.core.cells import UnreadableCell
-from catalog.core.listing_columns import SPEC_PREFIX, parse_components
-from catalog.core.listing_extras import parse_alternatives
+from catalog.core.listing_columns import SPEC_PREFIX, parse_alternatives, parse_components
 from catalog.core.listing_rows import ImportKind
 from catalog.core.offer_terms import AUDIENCES
 from catalog.core.package_model import INDUSTRIES, PACKAGE_TYPES

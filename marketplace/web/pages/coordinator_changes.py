@@ -9,16 +9,15 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from catalog.change_requests import (
-    NEVER_BY_FORM,
     approve_change,
     count_pending_changes,
     decline_change,
     get_change,
     list_changes,
-    list_exempt_fields,
     set_exempt_fields,
 )
 from catalog.errors import (
+    ChangeRequestNotFound,
     ChangeRequestStale,
     InvalidText,
     ListingRefused,
@@ -29,6 +28,7 @@ from catalog.listing.fields import LISTING_KINDS, field_names
 from catalog.onboarding import read_today
 from catalog.package_models import get_package_model
 from catalog.recommendations import CRITERIA, find_recommendation, recommend, withdraw_recommendation
+from catalog.review import NEVER_BY_FORM, list_exempt_fields
 from marketplace.accounts.access import CurrentUser
 from marketplace.deps import AnyRequest, Conn, User, signed_in
 from marketplace.web.change_views import change_view, field_name
@@ -38,6 +38,8 @@ from marketplace.web.render import page_response, see_other
 
 RECOMMENDATION_LASTS: Final = timedelta(days=365)
 REASON_LENGTH_MAX: Final = 500
+PENDING_SHOWN: Final = 100
+"""Requests that the page shows, and that can be approved together."""
 
 
 @get("/coordinator/changes", opt={"audience": "operator"}, include_in_schema=False)
@@ -53,7 +55,9 @@ async def changes_page(request: AnyRequest, conn: Conn) -> Response[str]:
         "coordinator_changes.html",
         section="coordinator",
         pending_count=await count_pending_changes(conn),
-        pending=[change_view(change) for change in await list_changes(conn, is_pending=True)],
+        pending=[
+            change_view(change) for change in await list_changes(conn, is_pending=True, limit=PENDING_SHOWN)
+        ],
         decided=[change_view(change) for change in await list_changes(conn, is_pending=False, limit=30)],
         kinds=LISTING_KINDS,
         exempt=exempt,
@@ -107,6 +111,21 @@ async def change_approve_submit(
             request, conn, request_id, errors={"form": message % {"detail": refused}}, status_code=409
         )
     return see_other("/coordinator/changes", notice="change-approved")
+
+
+@post("/coordinator/changes/approve", opt={"audience": "operator"}, include_in_schema=False)
+async def changes_approve_submit(request: AnyRequest, conn: Conn, user: User) -> Response[Any]:
+    """Write every request that was ticked; one that cannot be written any more stays, with its reason on its page."""
+    form = await read_form(request)
+    ticked = form.uuids("id")[:PENDING_SHOWN]
+    left = 0
+    for request_id in ticked:
+        try:
+            await approve_change(conn, request_id=request_id, actor=signed_in(user).actor)
+        except (ChangeRequestNotFound, ChangeRequestStale, ListingRefused):
+            left += 1
+    notice = "changes-none" if not ticked else "changes-left" if left else "changes-approved"
+    return see_other("/coordinator/changes", notice=notice)
 
 
 @post("/coordinator/changes/{request_id:uuid}/decline", opt={"audience": "operator"}, include_in_schema=False)
@@ -234,6 +253,7 @@ COORDINATOR_CHANGE_PAGES = [
     changes_page,
     change_page,
     change_approve_submit,
+    changes_approve_submit,
     change_decline_submit,
     exempt_fields_submit,
     recommendation_page,

@@ -265,3 +265,32 @@ async def test_products_from_foreign_shells_look_right(
     page = await client.get(f"/products/{code}")
     assert page.status_code == 200
     assert [word for word in words if word not in page.text] == []
+
+
+async def test_a_vendors_file_asks_for_changes_and_the_coordinator_approves_them_together(
+    market: Any, client: httpx.AsyncClient, sign_in_as: Any, submit: Any
+):
+    await sign_in_as(client, "alpha@test.example")
+    rows = [ROW, ROW | {"code": "grip-2", "model": "G2"}]
+    await bring_file(client, submit, write_csv(ROW, rows), mode="apply")
+    changed = write_csv(ROW, [row | {"name_ko": "집게"} for row in rows])
+    path = await bring_file(client, submit, changed)
+    page = (await client.get(path)).text
+    assert page.count("검토 뒤 반영") == 3
+    assert "after review" in (await client.get(f"/en{path}")).text
+    path = await bring_file(client, submit, changed, mode="apply")
+    assert 'href="/vendor/changes"' in (await client.get(path)).text
+    names = "SELECT name_ko FROM products WHERE code LIKE 'grip-%'"
+    assert {row[0] for row in await market.conn.fetch(names)} == {"그리퍼"}
+    assert (await submit(client, "/coordinator/changes/approve", id="x")).status_code == 403
+    await sign_in_as(client, "alliance@test.example")
+    ids = re.findall(r'name="id" value="([^"]+)"', (await client.get("/coordinator/changes")).text)
+    assert len(ids) == 2
+    none = await submit(client, "/coordinator/changes/approve", id="no uuid")
+    assert none.headers["location"].endswith("notice=changes-none")
+    assert {row[0] for row in await market.conn.fetch(names)} == {"그리퍼"}
+    await market.conn.execute("UPDATE products SET name_ko = '손' WHERE code = 'grip-2'")
+    sent = await submit(client, "/coordinator/changes/approve", id="; ".join(ids))
+    assert sent.headers["location"].endswith("notice=changes-left")
+    assert {row[0] for row in await market.conn.fetch(names)} == {"집게", "손"}
+    assert await market.conn.fetchval("SELECT count(*) FROM change_requests WHERE state = 'pending'") == 1

@@ -424,7 +424,7 @@ async def test_a_change_of_facts_alone_makes_a_version_and_leaves_the_old_one(
     await sign_in_as(client, "alpha@test.example")
     await submit(client, "/vendor/listings/package-models/weld-cell", return_terms_ko="7일 안에")
     request_id = await market.conn.fetchval("SELECT id FROM change_requests")
-    assert await market.conn.fetchval("SELECT count(*) FROM package_facts") == 0
+    assert await market.conn.fetchval("SELECT max(return_terms_ko) FROM package_facts") == ""
     await sign_in_as(client, "alliance@test.example")
     await submit(client, f"/coordinator/changes/{request_id}/approve")
     rows = await market.conn.fetch(
@@ -435,7 +435,7 @@ async def test_a_change_of_facts_alone_makes_a_version_and_leaves_the_old_one(
         LEFT JOIN package_facts f ON f.package_version_id = n.id WHERE m.code = 'weld-cell' ORDER BY 1
         """
     )
-    assert [tuple(row) for row in rows] == [(1, False, None, 2), (2, True, "7일 안에", 2)]
+    assert [tuple(row) for row in rows] == [(1, False, "", 2), (2, True, "7일 안에", 2)]
     offer = await market.conn.fetchval(
         "SELECT n.version FROM offers o JOIN package_versions n ON n.id = o.package_version_id WHERE o.code = 'weld-offer'"
     )
