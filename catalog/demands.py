@@ -1,5 +1,6 @@
 """Demands by hand: "I need 12 of these by March, at most x". Rounds and pooling pick them up; files bring them in bulk."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Final, Literal
 from uuid import UUID
@@ -157,16 +158,20 @@ async def list_demands(conn: asyncpg.Connection, *, factory_id: int, limit: int 
 
 
 async def list_open_demands(
-    conn: asyncpg.Connection, *, category: str | None = None, subcategory: str | None = None, limit: int = 200
+    conn: asyncpg.Connection,
+    *,
+    categories: Sequence[str] | None = None,
+    subcategories: Sequence[str] | None = None,
+    limit: int = 200,
 ) -> list[Demand]:
-    """List what factories need now, for a coordinator: those of a category, whose subcategory fits or is open."""
+    """List what factories need now, the soonest needed first; of these categories, and subcategories where named."""
     rows = await conn.fetch(
-        f"{DEMAND} WHERE d.state = 'open' AND ($1::text IS NULL OR d.category = $1) "
-        "AND ($2::text IS NULL OR d.subcategory IS NULL OR d.subcategory = $2) "
+        f"{DEMAND} WHERE d.state = 'open' AND ($1::text[] IS NULL OR d.category = ANY ($1)) "
+        "AND ($2::text[] IS NULL OR d.subcategory IS NULL OR d.subcategory = ANY ($2)) "
         "AND coalesce(d.needed_by, 'infinity') >= (clock_timestamp() AT TIME ZONE 'Asia/Seoul')::date "
         "ORDER BY d.needed_by NULLS LAST, d.created_at, d.id LIMIT $3",
-        category,
-        subcategory,
+        categories,
+        subcategories,
         limit,
     )
     return [Demand(*row) for row in rows]

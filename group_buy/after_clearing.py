@@ -8,7 +8,6 @@ import asyncpg
 import msgspec
 
 from catalog.core.money import vat_krw
-from group_buy.core.pledge import LineInput
 
 
 class DecisionView(msgspec.Struct, frozen=True):
@@ -26,10 +25,19 @@ class DecisionView(msgspec.Struct, frozen=True):
     steps: list[dict[str, Any]]
 
 
+class ConsentLine(msgspec.Struct, frozen=True):
+    """A line of a pledge that is asked: units, won for a unit (None = any tier); `quantity_held` = units it won."""
+
+    quantity_min: int
+    quantity_max: int
+    limit_unit_price_krw: int | None
+    quantity_held: int
+
+
 class ConsentView(msgspec.Struct, frozen=True):
     """A question about a dearer price, as its buyer and the coordinator see it; won without VAT, instants in UTC.
 
-    `quantity` = units of lines whose limit allows the new price; `quantity_now` = units held at the announced one.
+    `quantity_now` = units held at the announced price.
     """
 
     pledge_id: UUID
@@ -47,16 +55,21 @@ class ConsentView(msgspec.Struct, frozen=True):
     answer: str | None
     answered_at: datetime | None
     is_open: bool
-    lines: tuple[LineInput, ...]
+    lines: tuple[ConsentLine, ...]
 
     @property
-    def accepting(self) -> tuple[LineInput, ...]:
-        """The lines whose limit allows the new price."""
-        return tuple(
-            line
-            for line in self.lines
-            if line.limit_unit_price_krw is None or line.limit_unit_price_krw >= self.unit_price_krw
-        )
+    def quantity_kept(self) -> int:
+        """Units held by lines whose limit allows the new price: what a yes keeps at least."""
+        return sum(line.quantity_held for line in self.lines if self.accepts(line))
+
+    @property
+    def quantity_wanted(self) -> int:
+        """Units that the lines whose limit allows the new price would take at most."""
+        return sum(line.quantity_max for line in self.lines if self.accepts(line))
+
+    def accepts(self, line: ConsentLine) -> bool:
+        """Whether a line's limit allows the new price."""
+        return line.limit_unit_price_krw is None or line.limit_unit_price_krw >= self.unit_price_krw
 
     def total_krw(self, quantity: int, unit_price_krw: int) -> int:
         """Won with VAT for so many units."""
@@ -149,18 +162,22 @@ CONSENT = """
     SELECT c.pledge_id, p.buyer_id, b.name_ko, b.name_en, r.code, r.title_ko, r.title_en, c.unit_price_krw,
            coalesce(a.unit_price_krw, r.unit_price_krw), coalesce(a.quantity, 0), c.asked_at, c.due_at, c.answer,
            c.answered_at, c.answer IS NULL AND clock_timestamp() < c.due_at AND r.state = 'cleared' AS is_open,
-           (SELECT coalesce(jsonb_agg(jsonb_build_object('quantity_min', l.quantity_min,
-                'quantity_max', l.quantity_max, 'limit_unit_price_krw', l.limit_unit_price_krw) ORDER BY l.line_no), '[]')
+           (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                'quantity_min', l.quantity_min, 'quantity_max', l.quantity_max,
+                'limit_unit_price_krw', l.limit_unit_price_krw, 'quantity_held',
+                coalesce((d.outcome->'allocations'->>(p.id || ':' || l.line_no))::int, 0)) ORDER BY l.line_no), '[]')
             FROM pledge_lines l WHERE l.pledge_id = p.id AND l.version = (
                 SELECT max(version) FROM pledge_versions WHERE pledge_id = p.id)) AS lines
     FROM price_consents c JOIN pledges p ON p.id = c.pledge_id JOIN rounds r ON r.id = c.round_id
     JOIN organizations b ON b.id = p.buyer_id LEFT JOIN current_allocations a ON a.pledge_id = p.id
+    LEFT JOIN LATERAL (SELECT outcome FROM clearings WHERE round_id = r.id AND kind <> 'delivery'
+                       ORDER BY clearing_no DESC LIMIT 1) d ON true
 """
 
 
 def _read_consent(row: asyncpg.Record) -> ConsentView:
     *values, lines = list(row)
-    return ConsentView(*[*values, msgspec.convert(lines, tuple[LineInput, ...])])
+    return ConsentView(*[*values, msgspec.convert(lines, tuple[ConsentLine, ...])])
 
 
 async def list_consents(

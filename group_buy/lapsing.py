@@ -186,7 +186,8 @@ async def _ask(conn: asyncpg.Connection, buying_round: Round, wanted: ConsentWan
             ON CONFLICT DO NOTHING RETURNING pledge_id
         )
         INSERT INTO notifications (organization_id, kind, data)
-        SELECT p.buyer_id, 'round.consent_wanted', jsonb_build_object('round', $5::text, 'unit_price_krw', $2::bigint)
+        SELECT p.buyer_id, 'round.consent_wanted', jsonb_build_object(
+            'round', $5::text, 'unit_price_krw', $2::bigint, 'path', '/my/pledges/' || p.id || '/consents/' || $2::bigint)
         FROM asked JOIN pledges p ON p.id = asked.pledge_id
         RETURNING id
         """,

@@ -240,13 +240,15 @@ async def list_rounds(
     viewer: Viewer,
     states: tuple[RoundState, ...],
     offer_ids: tuple[int, ...] | None = None,
+    vendor_id: int | None = None,
     limit: int = 100,
 ) -> list[Round]:
-    """List visible rounds in these states, the soonest deadline first; only of some offers if given."""
+    """List visible rounds in these states, the soonest deadline first; only of some offers or a vendor if given."""
     rows = await conn.fetch(
         f"""
         SELECT {ROUND_COLUMNS} FROM rounds r
         WHERE r.state = ANY ($1) AND {VISIBLE} AND ($3::bigint[] IS NULL OR r.offer_id = ANY ($3))
+          AND ($5::bigint IS NULL OR r.vendor_id = $5)
         ORDER BY r.closes_at, r.id
         LIMIT $4
         """,
@@ -254,6 +256,7 @@ async def list_rounds(
         viewer.organization_id,
         None if offer_ids is None else list(offer_ids),
         limit,
+        vendor_id,
     )
     return [read_round(row) for row in rows]
 

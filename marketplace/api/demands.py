@@ -27,7 +27,11 @@ async def read_open_demands(
     conn: Conn, category: FromQuery[str | None] = None, subcategory: FromQuery[str | None] = None
 ) -> list[Demand]:
     """List what factories need now, the soonest needed first; of a category and subcategory if given."""
-    return await list_open_demands(conn, category=category, subcategory=subcategory)
+    return await list_open_demands(
+        conn,
+        categories=None if category is None else [category],
+        subcategories=None if subcategory is None else [subcategory],
+    )
 
 
 @put("/api/demands/{demand_id:uuid}", opt={"audience": "buyer"}, tags=["demands"])

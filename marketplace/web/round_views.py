@@ -103,6 +103,8 @@ def shown_pledge(pledge: PledgeView, *, is_open: bool) -> dict[str, Any]:
         "quantity_min": pledge.quantity_min,
         "quantity_max": pledge.quantity_max,
         "limit_unit_price_krw": pledge.limit_unit_price_krw,
+        "lines": pledge.lines,
+        "has_steps": len({line["limit_unit_price_krw"] for line in pledge.lines}) > 1,
         "payment_method": pledge.funding,
         "funding_state": pledge.funding_state,
         "placed_at": pledge.placed_at,

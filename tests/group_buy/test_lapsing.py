@@ -24,8 +24,8 @@ from group_buy.errors import (
     SurveyQuoteStands,
 )
 from group_buy.lapsing import lapse_pledges
-from group_buy.reading import list_charges
 from group_buy.pledging import place_pledge
+from group_buy.reading import list_charges
 from group_buy.receiving import mark_transferred
 from group_buy.substituting import Substitute, rank_substitutes
 from group_buy.surveying import accept_survey_quote, leave_after_survey, record_survey_quote
@@ -123,7 +123,9 @@ async def test_a_dearer_price_needs_a_fresh_yes_and_silence_leaves_without_penal
     for _ in range(2):
         await answer_consent(checked, pledge_id=pledges[0].id, unit_price_krw=900_000, is_yes=True, actor=yes)
     with pytest.raises(ConsentClosed):
-        await answer_consent(checked, pledge_id=pledges[0].id, unit_price_krw=900_000, is_yes=False, actor=yes)
+        await answer_consent(
+            checked, pledge_id=pledges[0].id, unit_price_krw=900_000, is_yes=False, actor=yes
+        )
     assert await state(checked) == ("cleared", 800_000, 9)
     consented = "SELECT count(*) FROM events WHERE kind IN ('pledge.consented', 'pledge.declined')"
     assert await checked.fetchval(consented) == 1
@@ -219,7 +221,9 @@ async def test_a_buyer_leaves_free_of_charge_only_above_the_survey_cap(checked: 
     assert [c.amount_krw for c in refunds] == [100_000]
 
 
-async def test_a_waiting_pledge_of_several_lines_is_admitted_line_by_line(checked: asyncpg.Connection) -> None:
+async def test_a_waiting_pledge_of_several_lines_is_admitted_line_by_line(
+    checked: asyncpg.Connection,
+) -> None:
     """Its second line wins what its first does not: the first one's limit is below the announced price."""
     actor = await a_coordinator(checked)
     buying_round = await a_round(checked, coordinator=actor, capacity=9, allocation_rule="time")
