@@ -162,6 +162,7 @@ def shown_event(line: AuditLine) -> dict[str, Any]:
         else "",
         f"{data['amount_krw']:,}원" if "amount_krw" in data else "",
         f"{data['received_krw']:,}원" if data.get("received_krw") else "",
+        f"{data['ordered']} → {data['delivered']}대" if "delivered" in data and "ordered" in data else "",
         str(data.get("reason", "")),
     ]
     note = ", ".join(part for part in notes if part)
@@ -171,7 +172,7 @@ def shown_event(line: AuditLine) -> dict[str, Any]:
         "actor_ko": line.organization_ko or "자동",
         "actor_en": line.organization_en or "automatic",
         "note_ko": note,
-        "note_en": note.replace("원", " won"),
+        "note_en": note.replace("원", " won").replace("대", " units"),
     }
 
 

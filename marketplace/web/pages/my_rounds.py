@@ -163,7 +163,7 @@ async def _substitutes_page(
     pledge = await get_pledge(conn, pledge_id, buyer_id=me.organization_id)
     first = await get_round(conn, await get_round_code(conn, pledge.round_id), viewer=me.viewer)
     ranked = await list_substitutes(conn, pledge_id=pledge_id, buyer_id=me.organization_id)
-    typed = form.texts if form is not None else _typed(ranked)
+    candidates = await list_candidates(conn, first, buyer=me.viewer)
     return page_response(
         request,
         "substitutes.html",
@@ -172,10 +172,10 @@ async def _substitutes_page(
         pledge=pledge,
         buying_round=first,
         ranked=ranked,
-        candidates=await list_candidates(conn, first, buyer=me.viewer),
-        ranks=range(1, SUBSTITUTES_MAX + 1),
+        candidates=candidates,
+        ranks=range(1, 1 + min(SUBSTITUTES_MAX, len(candidates))),
         may_rank=pledge.state == "placed" and first.state in {"open", "fill_up"},
-        values=typed,
+        values=form.texts if form is not None else _typed(ranked),
         errors={"form": error} if error else {},
     )
 
