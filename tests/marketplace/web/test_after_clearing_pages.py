@@ -745,3 +745,91 @@ async def test_of_a_yes_and_a_no_at_once_one_stands(market, client, sign_in_as, 
     assert sorted(answers) == sorted([stands] * 3 + ["refused"] * 3)
     events = "SELECT count(*) FROM events WHERE kind IN ('pledge.consented', 'pledge.declined')"
     assert await market.conn.fetchval(events) == 1
+
+
+# -- foreign organizations, and what cannot be a round or a pledge ---------------------------------------
+
+
+async def test_another_coordinator_finds_nothing_and_changes_nothing(
+    market, client, sign_in_as, submit, factories
+) -> None:
+    ids = await cleared_at_the_cheap_price(market, factories, survey_cap_krw=1)
+    rival = await add_organization(
+        market.conn, code="rival", kind="coordinator", name_ko="다른 운영", name_en="Rival"
+    )
+    await add_person(
+        market.conn,
+        email="rival@test.example",
+        name="rival",
+        password=PASSWORD,
+        organization_id=rival,
+        roles=frozenset({"operator"}),
+    )
+    await sign_in_as(client, "rival@test.example")
+    before = await counts(market)
+    desk = "/coordinator/rounds/spring"
+    assert (await client.get(f"{desk}/after")).status_code == 404
+    for path, fields in (
+        (f"{desk}/lapses", {"pledge_id": str(ids["mill"]), "confirmed": "yes"}),
+        (f"{desk}/order", {}),
+        (f"{desk}/settle", {}),
+        (f"{desk}/delivery", {"quantity": "10"}),
+        (f"{desk}/schedule", {"in_days": "1", "every_days": "1", "count": "1"}),
+        (f"{desk}/pledges/{ids['mill']}/survey", {"quote_krw": "5", "note": ""}),
+    ):
+        assert (await submit(client, path, **fields)).status_code == 404, path
+    for method, path, body in (
+        ("GET", "/api/rounds/spring/decisions", None),
+        ("PUT", f"/api/rounds/spring/lapses/{ids['mill']}", None),
+        ("POST", "/api/rounds/spring/order", None),
+        ("POST", "/api/rounds/spring/settle", None),
+        ("PUT", "/api/rounds/spring/delivery", {"quantity": 10}),
+        ("PUT", f"/api/pledges/{ids['mill']}/survey-quote", {"quote_krw": 5}),
+    ):
+        assert (await json_request(client, method, path, body)).status_code == 404, path
+    assert await counts(market) == before
+    await sign_in_as(client, "mill@test.example")
+    for method, path, body in (
+        ("PUT", "/api/rounds/spring/delivery", {"quantity": 10}),
+        ("PUT", f"/api/pledges/{ids['mill']}/survey-quote", {"quote_krw": 5}),
+    ):
+        assert (await json_request(client, method, path, body)).status_code == 403, path
+    assert await counts(market) == before
+    await sign_in_as(client, "alliance@test.example")
+    decisions = (await json_request(client, "GET", "/api/rounds/spring/decisions")).json()
+    assert [(each["kind"], each["quantity"]) for each in decisions] == [("clearing", 10)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "rule"),
+    [
+        ("UPDATE price_tiers SET unit_price_krw = 48000000", "fall"),
+        ("UPDATE offers SET capacity = 1", "capacity"),
+        ("UPDATE offers SET capacity = 5, pack_size = 7", "pack"),
+        (
+            "UPDATE offers SET capacity = 1000000; UPDATE price_tiers SET unit_price_krw = unit_price_krw * 100",
+            "won",
+        ),
+    ],
+)
+async def test_terms_that_cannot_clear_open_no_round(
+    market, client, sign_in_as, submit, owner_conn, statement, rule
+) -> None:
+    await owner_conn.execute(statement)
+    await sign_in_as(client, "alliance@test.example")
+    before = await counts(market)
+    body = {"code": "weld-new", "offer_code": "weld-offer", "closes_at": "2027-01-31T09:00:00Z"}
+    refused = await json_request(client, "POST", "/api/rounds", body)
+    assert (refused.status_code, refused.json()["type"]) == (400, "/problems/invalid-round"), refused.text
+    assert refused.json()["errors"][0]["pointer"] == "/offer_code"
+    assert rule in refused.json()["detail"], refused.text
+    fields = {
+        "offer_code": "weld-offer",
+        "code": "weld-new",
+        "closes_at": "2027-01-31T18:00",
+        "deposit_percent": "10",
+    }
+    page = await submit(client, "/coordinator/rounds/new", **fields)
+    assert page.status_code == 400
+    assert "이 공급 조건으로는 열 수 없습니다" in page.text
+    assert await counts(market) == before
