@@ -4,6 +4,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
+import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 
@@ -196,6 +197,7 @@ async def _quote(
             error, status = gettext("먼저 적은 견적이 그대로 남습니다. 바뀐 것은 없습니다."), 409
         except RoundStateConflict:
             error, status = gettext("성사되고 발주하기 전의 회차에만 견적을 적을 수 있습니다."), 409
+    form = msgspec.structs.replace(form, texts=form.texts | {"quoted": str(pledge_id)})
     return await _shown_again(request, pool, me, code, section, form, error, status)
 
 

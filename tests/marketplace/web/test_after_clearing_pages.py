@@ -299,7 +299,9 @@ async def test_a_quote_above_the_cap_lets_a_buyer_leave_free_of_charge(
     assert (await submit(client, quote, quote_krw="1", note="")).status_code == 404
     await sign_in_as(client, "alpha@test.example")
     for wrong in ("", "-5", "many"):
-        assert (await submit(client, quote, quote_krw=wrong, note="")).status_code == 400
+        refused = await submit(client, quote, quote_krw=wrong, note="지게차 필요")
+        assert refused.status_code == 400
+        assert refused.text.count('value="지게차 필요"') == 1
     assert await counts(market) == before
     for _ in range(2):
         assert (await submit(client, quote, quote_krw="1500000", note="배관 이설")).status_code == 303
