@@ -42,6 +42,30 @@ class OrganizationNotFound(NotFound):
     noun = "organization"
 
 
+class DemandNotFound(NotFound):
+    """No such demand, or not of this factory."""
+
+    noun = "demand"
+
+
+class InvalidDemand(CatalogError):
+    """A field of a demand is outside its limits; `pointer` names it (RFC 6901)."""
+
+    def __init__(self, pointer: str, detail: str) -> None:
+        super().__init__(detail)
+        self.pointer = pointer
+        self.detail = detail
+
+
+class DemandStateConflict(CatalogError):
+    """The demand was withdrawn or placed, or exists with other content."""
+
+    def __init__(self, demand_id: str, state: str) -> None:
+        super().__init__(f"demand {demand_id} is {state}")
+        self.demand_id = demand_id
+        self.state = state
+
+
 class ServiceCenterNotFound(NotFound):
     """No A/S site of this code."""
 

@@ -1,5 +1,6 @@
 """Change what pledges were allocated, with the money that follows: negative entries beside the old, nothing rewritten."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Literal
 from uuid import UUID
@@ -8,26 +9,39 @@ import asyncpg
 
 from catalog.core.money import vat_krw
 from group_buy.allocating import AllocatedPledge, insert_transfers, write_allocations
+from group_buy.core.clearing import LineId
 from group_buy.core.round import Round
+from group_buy.rounds import pledge_of
 
 ChangeReason = Literal["lapsed", "reclearing", "delivery", "survey_exit"]
+
+
+def lines_of_pledges(allocations: Mapping[LineId, int]) -> dict[UUID, dict[int, int]]:
+    """Units of lines ("<pledge id>:<line number>") by pledge and line number; lines without units are left out."""
+    found: defaultdict[UUID, dict[int, int]] = defaultdict(dict)
+    for line_id, quantity in allocations.items():
+        if quantity:
+            found[UUID(pledge_of(line_id))][int(str(line_id).rpartition(":")[2])] = quantity
+    return dict(found)
 
 
 async def change_allocations(
     conn: asyncpg.Connection,
     buying_round: Round,
-    units: Mapping[UUID, int],
+    allocations: Mapping[LineId, int],
     *,
     unit_price_krw: int,
     reason: ChangeReason,
     person_id: int | None,
     only: frozenset[UUID] | None = None,
 ) -> None:
-    """Bring a round's allocations to `units` a pledge (absent = 0) at one price, or only those of some pledges.
+    """Bring a round's `allocations` (units by line, absent = 0) about at one price, or only those of some pledges.
 
     A pledge without an allocation gets one. Lapsed deposits that were taken are forfeited; every other won above
     what is owed now goes back: first off a balance that is due, then as a refund. Sets the round's quantity.
     """
+    lines = lines_of_pledges(allocations)
+    units = {pledge_id: sum(served.values()) for pledge_id, served in lines.items()}
     rows = await conn.fetch(
         "SELECT * FROM current_allocations WHERE round_id = $1 ORDER BY id", buying_round.id
     )
@@ -40,7 +54,7 @@ async def change_allocations(
         ):
             await _change(conn, buying_round, row, quantity, unit_price_krw, reason, person_id)
     known = {row["pledge_id"] for row in rows}
-    newcomers = {pledge_id: count for pledge_id, count in units.items() if count and pledge_id not in known}
+    newcomers = {pledge_id: served for pledge_id, served in lines.items() if pledge_id not in known}
     if newcomers and only is None:
         await _admit(conn, buying_round, newcomers, unit_price_krw)
     await conn.execute(
@@ -140,9 +154,12 @@ async def _balance_out(
 
 
 async def _admit(
-    conn: asyncpg.Connection, buying_round: Round, newcomers: Mapping[UUID, int], unit_price_krw: int
+    conn: asyncpg.Connection,
+    buying_round: Round,
+    newcomers: Mapping[UUID, dict[int, int]],
+    unit_price_krw: int,
 ) -> None:
-    """Allocate to pledges of the waiting list. Their deposits went back already: all of it is a balance."""
+    """Allocate to pledges of the waiting list, each line what it won. Their deposits went back: all is a balance."""
     rows = await conn.fetch(
         """
         UPDATE pledges SET outcome = 'allocated' WHERE id = ANY ($1) AND outcome = 'released'
@@ -151,7 +168,5 @@ async def _admit(
         list(newcomers),
     )
     assert len(rows) == len(newcomers)
-    pledges = [
-        AllocatedPledge(row["id"], row["buyer_id"], {1: newcomers[row["id"]]}, None, 0) for row in rows
-    ]
+    pledges = [AllocatedPledge(row["id"], row["buyer_id"], newcomers[row["id"]], None, 0) for row in rows]
     await write_allocations(conn, buying_round, pledges, unit_price_krw=unit_price_krw)

@@ -69,7 +69,7 @@ class IdReused(GroupBuyError):
     """The same client-made id came again with other content."""
 
     def __init__(self, pledge_id: UUID) -> None:
-        super().__init__(f"pledge {pledge_id} exists with other content")
+        super().__init__(f"{pledge_id} exists with other content")
         self.pledge_id = pledge_id
 
 
@@ -83,12 +83,58 @@ class AlreadyPledged(GroupBuyError):
 
 
 class ConsentNotFound(GroupBuyError):
-    """Nobody asked this buyer about this price, or the time to answer is over."""
+    """Nobody asked this buyer about this price."""
 
     def __init__(self, pledge_id: UUID, unit_price_krw: int) -> None:
-        super().__init__(f"no open question about {unit_price_krw} won for pledge {pledge_id}")
+        super().__init__(f"nobody asked about {unit_price_krw} won for pledge {pledge_id}")
         self.pledge_id = pledge_id
         self.unit_price_krw = unit_price_krw
+
+
+class ConsentClosed(GroupBuyError):
+    """The question is over: `answer` is what stands, None = the time to answer is over."""
+
+    def __init__(self, pledge_id: UUID, unit_price_krw: int, answer: str | None) -> None:
+        super().__init__(
+            f"the question about {unit_price_krw} won is over: {answer or 'no answer came in time'}"
+        )
+        self.pledge_id = pledge_id
+        self.unit_price_krw = unit_price_krw
+        self.answer = answer
+
+
+class SurveyQuoteStands(GroupBuyError):
+    """The survey of this site was quoted, or answered, before: the first stands."""
+
+    def __init__(self, pledge_id: UUID, stands: str) -> None:
+        super().__init__(f"for pledge {pledge_id} stands: {stands}")
+        self.pledge_id = pledge_id
+        self.stands = stands
+
+
+class SinglePriceOver(GroupBuyError):
+    """The price for one alone is not on offer to this buyer: no shortfall, no pledge, or its days are over."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"round {code} offers no single price now")
+        self.code = code
+
+
+class SinglePurchaseNotFound(GroupBuyError):
+    """No single purchase of this id exists for the one who asks."""
+
+    def __init__(self, purchase_id: UUID) -> None:
+        super().__init__(f"no single purchase {purchase_id}")
+        self.purchase_id = purchase_id
+
+
+class SinglePurchaseConflict(GroupBuyError):
+    """This buyer has a live single purchase in the round, or its state does not allow the step; `state` says which."""
+
+    def __init__(self, purchase_id: UUID, state: str) -> None:
+        super().__init__(f"single purchase {purchase_id} is {state}")
+        self.purchase_id = purchase_id
+        self.state = state
 
 
 class PledgeMayOnlyHelp(GroupBuyError):

@@ -13,7 +13,7 @@ from catalog.events import Actor, record_event
 from group_buy.core.privacy import without_small_groups
 from group_buy.core.round import Round
 from group_buy.errors import InvalidRound, InvitationNotFound, RoundNotFound
-from group_buy.rounds import notify_buyers
+from group_buy.rounds import ROUND_COLUMNS, notify_buyers, read_round
 
 INVITATION_TIME: Final = timedelta(days=30)
 ANNOUNCEMENT_LETTERS_MAX: Final = 2000
@@ -52,6 +52,24 @@ async def create_invitation(conn: asyncpg.Connection, *, buying_round: Round, ac
     )
     await record_event(conn, kind="round.invited", subject="round", subject_id=buying_round.code, actor=actor)
     return token
+
+
+async def find_invitation(conn: asyncpg.Connection, *, token: str) -> Round:
+    """Read the round that a live invitation link is for, and change nothing.
+
+    Raises:
+        InvitationNotFound: unknown, revoked, or over.
+    """
+    row = await conn.fetchrow(
+        f"""
+        SELECT {ROUND_COLUMNS} FROM round_invitations i JOIN rounds r ON r.id = i.round_id
+        WHERE i.token_sha256 = $1 AND i.revoked_at IS NULL AND clock_timestamp() < i.expires_at
+        """,
+        hashlib.sha256(token.encode()).digest(),
+    )
+    if row is None:
+        raise InvitationNotFound
+    return read_round(row)
 
 
 async def accept_invitation(conn: asyncpg.Connection, *, token: str, actor: Actor) -> str:

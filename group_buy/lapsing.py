@@ -1,7 +1,5 @@
 """Payments lapse after a round cleared: decide again, keep every promise, ask before any dearer price."""
 
-from collections import Counter
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -11,13 +9,14 @@ import msgspec
 
 from catalog.events import SYSTEM, Actor, record_event
 from group_buy.changing import ChangeReason, change_allocations
-from group_buy.core.clearing import Clearing, LineId, PledgeLine, RoundTerms
+from group_buy.core.clearing import Clearing, PledgeLine, RoundTerms
 from group_buy.core.proof import read_input
 from group_buy.core.reclearing import ConsentWanted, Loss, Recleared, RoundFailed, reclear
 from group_buy.core.round import Round
 from group_buy.deciding import write_proof
-from group_buy.errors import ConsentNotFound, PledgeNotFound, RoundNotFound, RoundStateConflict
+from group_buy.errors import PledgeNotFound, RoundNotFound, RoundStateConflict
 from group_buy.rounds import ROUND_COLUMNS, notify_buyers, pledge_of, read_round
+from group_buy.substituting import fall_through
 
 CONSENT_TIME: Final = timedelta(hours=48)
 """So long a buyer may think about a dearer price; silence is a no, without a penalty."""
@@ -73,14 +72,6 @@ async def read_decision(conn: asyncpg.Connection, buying_round: Round) -> Decisi
     )
 
 
-def units_of_pledges(allocations: Mapping[LineId, int]) -> dict[UUID, int]:
-    """Sum the units of lines by pledge."""
-    units: Counter[UUID] = Counter()
-    for line_id, quantity in allocations.items():
-        units[UUID(pledge_of(line_id))] += quantity
-    return dict(units)
-
-
 async def lapse_pledges(
     conn: asyncpg.Connection,
     *,
@@ -93,20 +84,21 @@ async def lapse_pledges(
     """Record that allocated pledges will not be paid for, and decide the round again.
 
     A deposit that was taken is forfeited into the round's pool; with reason "survey_exit" it goes back in full.
+    A pledge that went for the same reason before is passed over, so that a repetition changes nothing.
 
     Raises:
         RoundNotFound, RoundStateConflict: not a cleared round of this coordinator.
         PledgeNotFound: a pledge without units in the round.
     """
     buying_round = await lock_decided_round(conn, code=code, coordinator_id=coordinator_id, state="cleared")
-    served = {
-        row["pledge_id"]
-        for row in await conn.fetch(
-            "SELECT pledge_id FROM current_allocations WHERE round_id = $1 AND quantity > 0", buying_round.id
-        )
-    }
-    for pledge_id in sorted(pledge_ids - served):
+    rows = await conn.fetch(
+        "SELECT pledge_id, quantity, reason FROM current_allocations WHERE round_id = $1", buying_round.id
+    )
+    pledge_ids -= {row["pledge_id"] for row in rows if row["quantity"] == 0 and row["reason"] == reason}
+    for pledge_id in sorted(pledge_ids - {row["pledge_id"] for row in rows if row["quantity"]}):
         raise PledgeNotFound(pledge_id)
+    if not pledge_ids:
+        return
     assert buying_round.unit_price_krw is not None
     await change_allocations(
         conn,
@@ -151,6 +143,7 @@ async def _read_loss(conn: asyncpg.Connection, buying_round: Round, decision: De
             """
             SELECT pledge_id FROM current_allocations WHERE round_id = $1 AND reason IN ('lapsed', 'survey_exit')
             UNION SELECT pledge_id FROM price_consents WHERE round_id = $1 AND answer = 'no' AND unit_price_krw <= $2
+            UNION SELECT n.fell_from_id FROM pledges n JOIN pledges p ON p.id = n.fell_from_id WHERE p.round_id = $1
             """,
             buying_round.id,
             announced.unit_price_krw,
@@ -193,7 +186,8 @@ async def _ask(conn: asyncpg.Connection, buying_round: Round, wanted: ConsentWan
             ON CONFLICT DO NOTHING RETURNING pledge_id
         )
         INSERT INTO notifications (organization_id, kind, data)
-        SELECT p.buyer_id, 'round.consent_wanted', jsonb_build_object('round', $5::text, 'unit_price_krw', $2::bigint)
+        SELECT p.buyer_id, 'round.consent_wanted', jsonb_build_object(
+            'round', $5::text, 'unit_price_krw', $2::bigint, 'path', '/my/pledges/' || p.id || '/consents/' || $2::bigint)
         FROM asked JOIN pledges p ON p.id = asked.pledge_id
         RETURNING id
         """,
@@ -241,7 +235,7 @@ async def _write_recleared(
     await change_allocations(
         conn,
         buying_round,
-        units_of_pledges(after.allocations),
+        after.allocations,
         unit_price_krw=after.unit_price_krw,
         reason="reclearing",
         person_id=None,
@@ -257,6 +251,7 @@ async def _write_recleared(
         carried_by=outcome.carried_by,
     )
     await notify_buyers(conn, buying_round, kind="round.recleared")
+    await fall_through(conn, buying_round)
 
 
 async def _write_failed(
@@ -287,69 +282,4 @@ async def _write_failed(
         conn, kind="round.released", subject="round", subject_id=buying_round.code, actor=SYSTEM
     )
     await notify_buyers(conn, buying_round, kind="round.released")
-
-
-async def answer_consent(
-    conn: asyncpg.Connection, *, pledge_id: UUID, unit_price_krw: int, is_yes: bool, actor: Actor
-) -> None:
-    """Say yes or no to a dearer price; the first answer stands. Decides the round when nobody is left to ask.
-
-    Raises:
-        ConsentNotFound: nobody asked this buyer about this price, or the time is over.
-        RoundStateConflict: the round is not waiting any more.
-    """
-    code = await conn.fetchval(
-        """
-        SELECT r.code FROM price_consents c JOIN pledges p ON p.id = c.pledge_id JOIN rounds r ON r.id = c.round_id
-        WHERE c.pledge_id = $1 AND c.unit_price_krw = $2 AND p.buyer_id = $3 AND clock_timestamp() < c.due_at
-        """,
-        pledge_id,
-        unit_price_krw,
-        actor.organization_id,
-    )
-    if code is None:
-        raise ConsentNotFound(pledge_id, unit_price_krw)
-    buying_round = await lock_decided_round(conn, code=code, coordinator_id=None, state="cleared")
-    answered = await conn.fetchval(
-        """
-        UPDATE price_consents SET answer = $3, answered_by = $4, answered_at = clock_timestamp()
-        WHERE pledge_id = $1 AND unit_price_krw = $2 AND answer IS NULL RETURNING pledge_id
-        """,
-        pledge_id,
-        unit_price_krw,
-        "yes" if is_yes else "no",
-        actor.person_id,
-    )
-    if answered is None:
-        return
-    await record_event(
-        conn,
-        kind="pledge.consented" if is_yes else "pledge.declined",
-        subject="pledge",
-        subject_id=str(pledge_id),
-        actor=actor,
-        unit_price_krw=unit_price_krw,
-    )
-    await decide_again(conn, buying_round)
-
-
-async def end_silence(conn: asyncpg.Connection) -> int:
-    """Take silence for a no where the time is over, and decide those rounds; return how many."""
-    rows = await conn.fetch(
-        f"""
-        SELECT {ROUND_COLUMNS} FROM rounds r WHERE r.state = 'cleared' AND EXISTS (
-            SELECT FROM price_consents c WHERE c.round_id = r.id AND c.answer IS NULL AND c.due_at <= clock_timestamp())
-        ORDER BY r.id LIMIT 20 FOR UPDATE SKIP LOCKED
-        """
-    )
-    for row in rows:
-        buying_round = read_round(row)
-        await conn.execute(
-            """
-            UPDATE price_consents SET answer = 'no', answered_at = clock_timestamp()
-            WHERE round_id = $1 AND answer IS NULL AND due_at <= clock_timestamp()
-            """,
-            buying_round.id,
-        )
-        await decide_again(conn, buying_round)
-    return len(rows)
+    await fall_through(conn, buying_round)

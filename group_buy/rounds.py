@@ -181,9 +181,13 @@ async def _fix_policies(conn: asyncpg.Connection, round_id: int, policies: Round
         f"""
         UPDATE rounds AS r
         SET shortfall_policy = $2, extension_days = $3, fallback_quantity_min = $4, fills_up_at = $5,
-            withdrawal_lock = $6, delivery_tolerance = $7, family = $8, family_position = $9, survey_cap_krw = $10
-        WHERE r.id = $1 AND NOT EXISTS (
-            SELECT FROM rounds other WHERE other.family = $8 AND other.family_position = $9)
+            withdrawal_lock = $6, delivery_tolerance = $7, family = $8, family_position = $9, survey_cap_krw = $10,
+            installation_includes = o.installation_includes, installation_excludes = o.installation_excludes
+        FROM offers o
+        WHERE r.id = $1 AND o.id = r.offer_id AND NOT EXISTS (
+            SELECT FROM rounds other WHERE other.family = $8 AND other.id <> r.id AND (
+                other.family_position = $9 OR other.coordinator_id <> r.coordinator_id
+                OR other.family_position > $9 AND other.closed_at IS NOT NULL))
         RETURNING {ROUND_COLUMNS}
         """,
         round_id,
@@ -198,7 +202,9 @@ async def _fix_policies(conn: asyncpg.Connection, round_id: int, policies: Round
         policies.survey_cap_krw,
     )
     if row is None:
-        raise InvalidRound("/policies/family_position", "another round of the family has this place")
+        raise InvalidRound(
+            "/policies/family_position", "a free place in a family of your own, behind its rounds that closed"
+        )
     return read_round(row)
 
 
@@ -234,13 +240,15 @@ async def list_rounds(
     viewer: Viewer,
     states: tuple[RoundState, ...],
     offer_ids: tuple[int, ...] | None = None,
+    vendor_id: int | None = None,
     limit: int = 100,
 ) -> list[Round]:
-    """List visible rounds in these states, the soonest deadline first; only of some offers if given."""
+    """List visible rounds in these states, the soonest deadline first; only of some offers or a vendor if given."""
     rows = await conn.fetch(
         f"""
         SELECT {ROUND_COLUMNS} FROM rounds r
         WHERE r.state = ANY ($1) AND {VISIBLE} AND ($3::bigint[] IS NULL OR r.offer_id = ANY ($3))
+          AND ($5::bigint IS NULL OR r.vendor_id = $5)
         ORDER BY r.closes_at, r.id
         LIMIT $4
         """,
@@ -248,6 +256,7 @@ async def list_rounds(
         viewer.organization_id,
         None if offer_ids is None else list(offer_ids),
         limit,
+        vendor_id,
     )
     return [read_round(row) for row in rows]
 

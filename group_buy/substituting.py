@@ -1,5 +1,6 @@
 """Rank other rounds for a pledge that wins nothing: it is live in one round, and falls through only to later ones."""
 
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -8,12 +9,24 @@ import msgspec
 from catalog.core.viewer import Viewer
 from catalog.events import Actor, record_event
 from group_buy.core.pledge import LineInput, require_valid_lines
-from group_buy.core.round import Round
+from group_buy.core.round import Round, RoundState
 from group_buy.errors import InvalidPledge, RoundNotOpen
 from group_buy.pledging import get_pledge
-from group_buy.rounds import ROUND_LOCK, get_round
+from group_buy.rounds import ROUND_LOCK, get_round, list_rounds
 
 SUBSTITUTES_MAX = 5
+
+
+class RankedRound(msgspec.Struct, frozen=True):
+    """A ranked round as its buyer sees it, with the lines the pledge would have there."""
+
+    rank: int
+    round_code: str
+    title_ko: str
+    title_en: str
+    state: RoundState
+    closes_at: datetime
+    lines: tuple[LineInput, ...]
 
 
 class Substitute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,10 +82,41 @@ async def rank_substitutes(
     )
 
 
+async def list_substitutes(conn: asyncpg.Connection, *, pledge_id: UUID, buyer_id: int) -> list[RankedRound]:
+    """List where a buyer's pledge goes when it wins nothing, best first. Raises PledgeNotFound."""
+    await get_pledge(conn, pledge_id, buyer_id=buyer_id)
+    rows = await conn.fetch(
+        """
+        SELECT s.rank, r.code, r.title_ko, r.title_en, r.state, r.closes_at, s.lines
+        FROM pledge_substitutes s JOIN rounds r ON r.id = s.round_id WHERE s.pledge_id = $1 ORDER BY s.rank
+        """,
+        pledge_id,
+    )
+    return [
+        RankedRound(*[*list(row)[:6], msgspec.convert(row["lines"], tuple[LineInput, ...])]) for row in rows
+    ]
+
+
+async def list_candidates(conn: asyncpg.Connection, first: Round, *, buyer: Viewer) -> list[Round]:
+    """List the rounds that a pledge in `first` may fall through to, the soonest deadline first."""
+    found = await list_rounds(conn, viewer=buyer, states=("announced", "open", "fill_up"))
+    return [target for target in found if target.id != first.id and _is_later(first, target)]
+
+
+def _is_later(first: Round, target: Round) -> bool:
+    try:
+        _require_later(first, target, 0)
+    except (InvalidPledge, RoundNotOpen):
+        return False
+    return True
+
+
 def _require_later(first: Round, target: Round, position: int) -> None:
     pointer = f"/substitutes/{position}/round_code"
     if target.state not in {"announced", "open", "fill_up"}:
         raise RoundNotOpen(target.code, target.state)
+    if target.opens_at >= first.closes_at:
+        raise InvalidPledge(pointer, "a round that is open when this one closes")
     if first.family is not None and first.family == target.family:
         assert first.family_position is not None
         assert target.family_position is not None
@@ -85,16 +129,20 @@ def _require_later(first: Round, target: Round, position: int) -> None:
 async def fall_through(conn: asyncpg.Connection, buying_round: Round) -> int:
     """Move pledges that won nothing to their best round that still takes them; return how many moved.
 
-    Called in the transaction that decided `buying_round`. A round takes them while it is open, or while it waits
-    for its turn in the same family. The newcomer stands at the end of that round's queue, and what was verified
-    for it by a guarantee or an order is verified there; money goes back first.
+    Called in the transaction that decided `buying_round`, or decided it again: who lost its units there without
+    breaking its word (it said no to a dearer price, or the round failed) moves too. A round takes them while it is
+    open, or while it waits for its turn in the same family. The newcomer stands at the end of that round's queue, and
+    what was verified for it by a guarantee or an order is verified there; money goes back first.
     """
     rows = await conn.fetch(
         """
         SELECT p.id, p.buyer_id, p.person_id, p.funding, p.placed_at,
                (SELECT array_agg(s.round_id ORDER BY s.rank) FROM pledge_substitutes s WHERE s.pledge_id = p.id) AS round_ids
         FROM pledges p
-        WHERE p.round_id = $1 AND p.outcome = 'released'
+        WHERE p.round_id = $1 AND (p.outcome = 'released' OR EXISTS (
+                SELECT FROM current_allocations a
+                WHERE a.pledge_id = p.id AND a.quantity = 0 AND a.reason = 'reclearing'))
+          AND NOT EXISTS (SELECT FROM pledges n WHERE n.fell_from_id = p.id)
           AND EXISTS (SELECT FROM pledge_substitutes s WHERE s.pledge_id = p.id)
           AND 'placed' = (SELECT state FROM pledge_versions WHERE pledge_id = p.id ORDER BY version DESC LIMIT 1)
         ORDER BY p.placed_at, p.id
@@ -116,8 +164,9 @@ async def _move(conn: asyncpg.Connection, row: asyncpg.Record, round_id: int, *,
     new_id = await conn.fetchval(
         """
         WITH moved AS (
-            INSERT INTO pledges (id, round_id, buyer_id, person_id, funding, placed_at)
-            SELECT gen_random_uuid(), r.id, $2, $3, $4, least(clock_timestamp(), coalesce(r.closed_at, clock_timestamp()))
+            INSERT INTO pledges (id, round_id, buyer_id, person_id, funding, placed_at, fell_from_id)
+            SELECT gen_random_uuid(), r.id, $2, $3, $4,
+                   least(clock_timestamp(), coalesce(r.closed_at, clock_timestamp())), $5
             FROM rounds r WHERE r.id = $1 AND (
                 r.state IN ('open', 'fill_up') AND clock_timestamp() < r.closes_at
                 OR r.state IN ('open', 'fill_up', 'closing') AND r.family = $6)

@@ -17,9 +17,9 @@ from catalog.events import seal_events
 from catalog.indexing import index_batch, mark_expired_dirty
 from catalog.onboarding import refresh_vendors
 from group_buy.closing import begin_closing, due_rounds
+from group_buy.consenting import end_silence
 from group_buy.deciding import clear_if_decided
 from group_buy.gateway import PaymentGateway
-from group_buy.lapsing import end_silence
 from group_buy.rounds import begin_due_fill_ups, open_due_rounds
 from group_buy.settling import settle_one
 from group_buy.transactions import transaction

@@ -138,6 +138,24 @@ def only_helps(before: tuple[Line, ...], after: tuple[LineInput, ...]) -> bool:
     )
 
 
+def raise_in_place(before: tuple[Line, ...], wanted: LineInput) -> tuple[LineInput, ...]:
+    """The lines that a form of one line means for a pledge that became several by its increases.
+
+    Where it asks for the same minimum and limit and no fewer units than before, every line stays as it is and the
+    last one takes the rest: nothing loses its place, and in the fill-up phase it still only helps. Otherwise the
+    pledge becomes the one line that was asked for.
+    """
+    total = sum(line.quantity_max for line in before)
+    is_same_wish = {line.limit_unit_price_krw for line in before} == {wanted.limit_unit_price_krw} and (
+        wanted.quantity_min == min(line.quantity_min for line in before)
+    )
+    if len(before) < 2 or not is_same_wish or wanted.quantity_max < total:
+        return (wanted,)
+    kept = [LineInput(line.quantity_max, line.quantity_min, line.limit_unit_price_krw) for line in before]
+    last = msgspec.structs.replace(kept[-1], quantity_max=kept[-1].quantity_max + wanted.quantity_max - total)
+    return (*kept[:-1], last)
+
+
 class QueuedLine(msgspec.Struct, frozen=True):
     """A line of a new version; `sequence` is kept from before, or None = at the end of the queue."""
 

@@ -2,8 +2,10 @@
 
 from typing import Any, Final
 
+from marketplace.api.after_clearing import AFTER_CLEARING_API
 from marketplace.api.catalog import CATALOG_API
 from marketplace.api.comparison import COMPARISON_API
+from marketplace.api.demands import DEMANDS_API
 from marketplace.api.health import live, ready
 from marketplace.api.imports import IMPORTS_API
 from marketplace.api.rounds import ChargesController, PledgesController, RoundsController
@@ -20,5 +22,7 @@ API_HANDLERS: Final[list[Any]] = [
     RoundsController,
     PledgesController,
     ChargesController,
+    *AFTER_CLEARING_API,
+    *DEMANDS_API,
     stripe_webhook,
 ]

@@ -12,6 +12,7 @@ from group_buy.closing import begin_closing
 from group_buy.core.clearing import AllocationRule
 from group_buy.core.pledge import Funding, LineInput, Pledge
 from group_buy.core.round import Round, RoundPolicies, RoundState
+from group_buy.meeting_demands import tell_demanding
 from group_buy.pledging import change_pledge, get_pledge, place_pledge
 from group_buy.receiving import FundingKind, mark_transferred, verify_funding
 from group_buy.rounds import Progress, get_round, get_round_code, list_rounds, open_round, read_progress
@@ -95,7 +96,7 @@ class RoundsController(Controller):
         """Open a round on an offer, now or at a later time."""
         me = signed_in(user)
         now = await conn.fetchval("SELECT clock_timestamp()")
-        return await open_round(
+        opened = await open_round(
             conn,
             code=data.code,
             offer_code=data.offer_code,
@@ -109,6 +110,8 @@ class RoundsController(Controller):
             policies=data.policies,
             actor=me.actor,
         )
+        await tell_demanding(conn, opened)
+        return opened
 
     @post("/{code:str}/close", opt={"audience": "operator"}, status_code=202)
     async def close(self, code: FromPath[str], conn: Conn, user: User) -> dict[str, Any]:

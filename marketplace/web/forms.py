@@ -15,6 +15,8 @@ from marketplace.deps import AnyRequest
 from marketplace.web.i18n import LANG, gettext
 
 LIST_SEPARATOR: Final = "; "
+NUMBER_DIGITS_MAX: Final = 19
+"""Digits that are read as a number at all; bigint has no more."""
 HIDDEN_FIELDS: Final = frozenset({"_csrf_token"})
 _LINE_BREAKS = re.compile(r"\r\n?|\n")
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -63,7 +65,8 @@ class Form(msgspec.Struct, frozen=True):
     def whole(self, name: str, least: int, most: int) -> int | None:
         """A whole number within bounds, or None."""
         text = self.text(name)
-        return int(text) if text.isascii() and text.isdigit() and least <= int(text) <= most else None
+        is_number = text.isascii() and text.isdigit() and len(text) <= NUMBER_DIGITS_MAX
+        return int(text) if is_number and least <= int(text) <= most else None
 
 
 async def read_form(request: AnyRequest) -> Form:

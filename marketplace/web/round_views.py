@@ -103,6 +103,8 @@ def shown_pledge(pledge: PledgeView, *, is_open: bool) -> dict[str, Any]:
         "quantity_min": pledge.quantity_min,
         "quantity_max": pledge.quantity_max,
         "limit_unit_price_krw": pledge.limit_unit_price_krw,
+        "lines": pledge.lines,
+        "has_steps": len({line["limit_unit_price_krw"] for line in pledge.lines}) > 1,
         "payment_method": pledge.funding,
         "funding_state": pledge.funding_state,
         "placed_at": pledge.placed_at,
@@ -160,6 +162,7 @@ def shown_event(line: AuditLine) -> dict[str, Any]:
         else "",
         f"{data['amount_krw']:,}원" if "amount_krw" in data else "",
         f"{data['received_krw']:,}원" if data.get("received_krw") else "",
+        f"{data['ordered']} → {data['delivered']}대" if "delivered" in data and "ordered" in data else "",
         str(data.get("reason", "")),
     ]
     note = ", ".join(part for part in notes if part)
@@ -169,7 +172,7 @@ def shown_event(line: AuditLine) -> dict[str, Any]:
         "actor_ko": line.organization_ko or "자동",
         "actor_en": line.organization_en or "automatic",
         "note_ko": note,
-        "note_en": note.replace("원", " won"),
+        "note_en": note.replace("원", " won").replace("대", " units"),
     }
 
 

@@ -36,12 +36,18 @@ PUBLIC = {
     "not-found": "/nothing",
 }
 SIGNED_IN = {
-    "mirae@demo.example": {"my-pledges": "/my/pledges", "round-mine": "/rounds/cold-chain-2025"},
+    "mirae@demo.example": {
+        "my-pledges": "/my/pledges",
+        "round-mine": "/rounds/cold-chain-2025",
+        "my-demands": "/my/demands",
+    },
     "hanbit@demo.example": {"round-buyer": "/rounds/lathe-tending-cobot"},
     "operator@demo.example": {
         "coordinator-rounds": "/coordinator/rounds",
         "coordinator-round": "/coordinator/rounds/lathe-tending-cobot",
         "coordinator-cleared": "/coordinator/rounds/cold-chain-2025",
+        "coordinator-after": "/coordinator/rounds/cold-chain-2025/after",
+        "coordinator-new-round": "/coordinator/rounds/new?offer=offer-lathe-tending-cobot",
         "coordinator-vendors": "/coordinator/vendors",
         "coordinator-vendor": "/coordinator/vendors/saebom-vision-fictional",
         "coordinator-changes": "/coordinator/changes",
@@ -50,6 +56,7 @@ SIGNED_IN = {
     },
     "narae@demo.example": {
         "vendor-home": "/vendor",
+        "vendor-rounds": "/vendor/rounds",
         "vendor-imports": "/vendor/imports",
         "vendor-offers": "/vendor/offers",
         "vendor-onboarding": "/vendor/onboarding",

@@ -2,15 +2,19 @@
 
 from typing import Any, Final
 
+from marketplace.web.pages.after_clearing import AFTER_CLEARING_PAGES
 from marketplace.web.pages.compare import COMPARE_PAGES
 from marketplace.web.pages.coordinator import COORDINATOR_PAGES
 from marketplace.web.pages.coordinator_changes import COORDINATOR_CHANGE_PAGES
+from marketplace.web.pages.coordinator_new_round import NEW_ROUND_PAGES
 from marketplace.web.pages.coordinator_tools import COORDINATOR_TOOLS
 from marketplace.web.pages.coordinator_vendors import COORDINATOR_VENDOR_PAGES
+from marketplace.web.pages.demands import DEMAND_PAGES
 from marketplace.web.pages.home import HOME_PAGES
 from marketplace.web.pages.images import IMAGE_PAGES
 from marketplace.web.pages.inbox import INBOX_PAGES
 from marketplace.web.pages.my import MY_PAGES
+from marketplace.web.pages.my_rounds import MY_ROUND_PAGES
 from marketplace.web.pages.origin_desk import ORIGIN_DESK_PAGES
 from marketplace.web.pages.package_versions import PACKAGE_VERSION_PAGES
 from marketplace.web.pages.packages import PACKAGE_PAGES
@@ -41,6 +45,10 @@ PAGE_HANDLERS: Final[list[Any]] = [
     *ROUND_PAGES,
     *ROUND_LIVE_PAGES,
     *MY_PAGES,
+    *MY_ROUND_PAGES,
+    *DEMAND_PAGES,
+    *AFTER_CLEARING_PAGES,
+    *NEW_ROUND_PAGES,
     *VENDOR_IMPORT_PAGES,
     *VENDOR_OFFER_PAGES,
     *IMAGE_PAGES,

@@ -8,10 +8,13 @@ import asyncpg
 from litestar import Response, get, post
 from litestar.params import FromPath
 
+from catalog.demands import list_open_demands
+from group_buy.after_clearing import list_family
 from group_buy.closing import begin_closing, cancel_round
 from group_buy.core.charge import deposit_krw
 from group_buy.core.round import Round, RoundState
 from group_buy.errors import RoundNotFound
+from group_buy.meeting_demands import tell_demanding
 from group_buy.reading import PledgeView, list_charges, list_round_audit, list_round_pledges
 from group_buy.receiving import mark_transferred, verify_funding
 from group_buy.rounds import get_round, list_rounds, open_round, read_progress
@@ -86,7 +89,12 @@ async def coordinator_rounds_page(request: AnyRequest, conn: Conn, user: User) -
         )
     requests = await _list_requests(conn)
     return page_response(
-        request, "coordinator_rounds.html", section="coordinator", rounds=rows, requests=requests
+        request,
+        "coordinator_rounds.html",
+        section="coordinator",
+        rounds=rows,
+        requests=requests,
+        demands=await list_open_demands(conn, limit=50),
     )
 
 
@@ -134,6 +142,7 @@ async def open_requested(code: FromPath[str], conn: Conn, user: User, config: Co
         funding_window=timedelta(hours=0 if config.is_demo else config.funding_window_hours),
         actor=me.actor,
     )
+    await tell_demanding(conn, opened)
     return see_other(f"/coordinator/rounds/{opened.code}", notice="round-opened")
 
 
@@ -181,6 +190,7 @@ async def coordinator_round_page(
         charges=[shown_charge(c, names=names, is_coordinator=True) for c in charges],
         events=[shown_event(line) for line in audit if line.kind not in HIDDEN_EVENTS],
         announcement_id=str(uuid4()),
+        family=await list_family(conn, round_id=buying_round.id),
         may_close_now=is_open and buying_round.may_close_early,
         may_cancel=buying_round.state in {"draft", "announced", "open", "fill_up"},
     )

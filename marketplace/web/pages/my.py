@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 from litestar import Response, get, post
 from litestar.params import FromPath
 
+from group_buy.after_clearing import list_changes, list_consents, list_surveys
 from group_buy.core.round import takes_pledges
 from group_buy.order_shares import find_order_share
 from group_buy.reading import get_invoice, list_buyer_pledges, list_charges
 from group_buy.settling import retry_charge
+from group_buy.single_purchasing import list_single_purchases
 from marketplace.deps import AnyRequest, Conn, User, signed_in
 from marketplace.web.i18n import gettext
 from marketplace.web.render import page_response, see_other
@@ -27,12 +29,28 @@ async def my_pledges_page(request: AnyRequest, conn: Conn, user: User) -> Respon
     now = await read_now(conn)
     pledges = await list_buyer_pledges(conn, buyer_id=me.organization_id)
     charges = await list_charges(conn, buyer_id=me.organization_id)
+    changes = await list_changes(conn, buyer_id=me.organization_id)
+    surveys = {each.pledge_id: each for each in await list_surveys(conn, buyer_id=me.organization_id)}
     rows = []
     for pledge in pledges:
         is_open = takes_pledges(pledge.round_state, closes_at=pledge.closes_at, now=now)
         own = [shown_charge(c, names={}, is_coordinator=False) for c in charges if c.pledge_id == pledge.id]
-        rows.append(shown_pledge(pledge, is_open=is_open) | {"charges": own})
-    return page_response(request, "my_pledges.html", section="my", pledges=rows)
+        rows.append(
+            shown_pledge(pledge, is_open=is_open)
+            | {
+                "charges": own,
+                "changes": [each for each in changes if each.pledge_id == pledge.id],
+                "survey": surveys.get(pledge.id),
+            }
+        )
+    return page_response(
+        request,
+        "my_pledges.html",
+        section="my",
+        pledges=rows,
+        consents=[each for each in await list_consents(conn, buyer_id=me.organization_id) if each.is_open],
+        purchases=await list_single_purchases(conn, organization_id=me.organization_id),
+    )
 
 
 @get("/my/invoices/{number:str}", opt={"audience": "member"}, include_in_schema=False)

@@ -1,4 +1,4 @@
-"""What a round's page loads beside itself: live progress, an estimate, the proof, the calendar, an invitation."""
+"""What a round's page loads beside itself: live progress, an estimate, the proof, the calendar."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -16,7 +16,7 @@ from group_buy.core.estimate import estimate_pledge
 from group_buy.core.pledge import require_valid_lines
 from group_buy.core.round import RoundState
 from group_buy.errors import InvalidPledge
-from group_buy.inviting import accept_invitation, get_audit_input
+from group_buy.inviting import get_audit_input
 from group_buy.proving import read_member_proof
 from group_buy.rounds import get_round, load_lines, read_progress
 from group_buy.transactions import transaction
@@ -25,7 +25,7 @@ from marketplace.deps import AnyRequest, Conn, Live, Pool, User, signed_in
 from marketplace.live import SharedReadings
 from marketplace.web.i18n import LANG, gettext, local, url
 from marketplace.web.pages.rounds import read_line
-from marketplace.web.render import environment, page_response, see_other
+from marketplace.web.render import environment, page_response
 from marketplace.web.round_views import read_goods, read_now, shown_progress, shown_round
 
 STREAM_LIFE_SECONDS = 300
@@ -177,13 +177,6 @@ async def round_calendar(request: AnyRequest, code: FromPath[str], conn: Conn, u
     return Response(text.encode(), media_type="text/calendar; charset=utf-8")
 
 
-@get("/invitations/{token:str}", opt={"audience": "member"}, include_in_schema=False)
-async def invitation_page(token: FromPath[str], conn: Conn, user: User) -> Response[Any]:
-    """Follow an invitation link: from now on the visitor's company knows of the round."""
-    code = await accept_invitation(conn, token=token, actor=signed_in(user).actor)
-    return see_other(f"/rounds/{code}")
-
-
 ROUND_LIVE_PAGES = [
     round_progress,
     round_events,
@@ -191,5 +184,4 @@ ROUND_LIVE_PAGES = [
     round_proof,
     round_audit_input,
     round_calendar,
-    invitation_page,
 ]

@@ -1,5 +1,6 @@
 """Pages of rounds: the list, one round with its pledge form and live progress, and the card of a pledge."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -7,8 +8,9 @@ import asyncpg
 from litestar import Response, get, post
 from litestar.params import FromPath
 
+from group_buy.after_clearing import list_changes, list_family, read_site_work
 from group_buy.cards import finish_card, request_card, switch_to_transfer
-from group_buy.core.pledge import Funding, LineInput, deposit_ceiling_krw
+from group_buy.core.pledge import Funding, LineInput, deposit_ceiling_krw, raise_in_place
 from group_buy.core.round import Round, RoundState, may_only_help, takes_pledges
 from group_buy.errors import (
     AlreadyPledged,
@@ -25,6 +27,7 @@ from group_buy.inviting import list_announcements, read_participants
 from group_buy.pledging import change_pledge, find_pledge_in_round, get_pledge, place_pledge
 from group_buy.reading import list_buyer_pledges, list_round_audit
 from group_buy.rounds import get_round, list_rounds, read_progress
+from group_buy.single_purchasing import list_single_purchases
 from group_buy.transactions import transaction
 from marketplace.accounts.access import CurrentUser, belongs_to, viewer_of
 from marketplace.deps import AnyRequest, Config, Conn, Gateway, Live, Pool, User, signed_in
@@ -94,14 +97,18 @@ async def round_context(
     result: dict[str, Any] | None = None
     if buying_round.decided_at is not None:
         outcome = "cleared" if buying_round.unit_price_krw is not None else "shortfall"
-        result = {
-            "outcome": outcome,
-            "unit_price_krw": buying_round.unit_price_krw,
-            "quantity": buying_round.quantity,
-            "allocations": [],
-            "tiers": [],
-        }
+        figures = {"unit_price_krw": buying_round.unit_price_krw, "quantity": buying_round.quantity}
+        result = figures | {"outcome": outcome, "allocations": [], "tiers": []}
+    changes = []
+    if user is not None and mine is not None:
+        changes = await list_changes(conn, round_id=buying_round.id, buyer_id=user.organization_id)
     return {
+        **await _single_context(
+            conn, buying_round, user, now=now, is_member=mine is not None and mine.state == "placed"
+        ),
+        "changes": changes,
+        "site_work": await read_site_work(conn, round_id=buying_round.id),
+        "family": await list_family(conn, round_id=buying_round.id),
         "buying_round": shown_round(buying_round, goods),
         "progress": shown_progress(buying_round, progress, units_funded=None, now=now),
         "my_pledge": None if mine is None else shown_pledge(mine, is_open=is_open),
@@ -123,6 +130,24 @@ async def round_context(
         ),
         "conflict": None,
         "section": "rounds",
+    }
+
+
+async def _single_context(
+    conn: asyncpg.Connection, buying_round: Round, user: CurrentUser | None, *, now: datetime, is_member: bool
+) -> dict[str, Any]:
+    """What the page says of buying alone: the visitor's own purchases, and whether the price still stands for them."""
+    until = buying_round.single_price_until
+    if until is None or user is None or not is_member:
+        return {"purchases": [], "may_buy_single": False, "purchase_id": ""}
+    purchases = await list_single_purchases(
+        conn, organization_id=user.organization_id, round_id=buying_round.id
+    )
+    is_bought = any(each.state != "canceled" for each in purchases)
+    return {
+        "purchases": purchases,
+        "may_buy_single": now < until and not is_bought and belongs_to(user, "buyer"),
+        "purchase_id": str(uuid4()),
     }
 
 
@@ -224,7 +249,7 @@ async def _place_or_change(
         buyer=me.viewer,
         person_id=me.person_id,
         version=(existing.version if seen is None else seen) + 1,
-        lines=(line,),
+        lines=raise_in_place(existing.lines, line),
     )
     return changed.id
 

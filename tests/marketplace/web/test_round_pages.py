@@ -107,7 +107,16 @@ async def test_an_invitation_opens_a_round_that_is_for_invited_factories(
     await sign_in_as(client, "mill@test.example")
     assert (await client.get("/rounds/spring")).status_code == 404
     assert (await client.get("/invitations/not-a-token")).status_code == 404
-    assert (await client.get(f"/invitations/{token[1]}")).status_code == 303
+    for method in ("GET", "HEAD", "GET"):
+        looked = await client.request(method, f"/invitations/{token[1]}")
+        assert looked.status_code in {200, 405}
+    assert "초대 수락하고 회차 보기" in looked.text
+    assert await market.conn.fetchval("SELECT count(*) FROM round_guests") == 0
+    assert (await client.get("/rounds/spring")).status_code == 404
+    assert (await submit(client, "/invitations/not-a-token")).status_code == 404
+    for _ in range(2):
+        assert (await submit(client, f"/invitations/{token[1]}")).status_code == 303
+    assert await market.conn.fetchval("SELECT count(*) FROM round_guests") == 1
     assert (await client.get("/rounds/spring")).status_code == 200
     await pledge(market, client, submit)
 
