@@ -11,6 +11,7 @@ from catalog.core.cells import Wording
 from catalog.core.import_rows import RowError, row_error
 from catalog.core.listing_columns import COLUMNS, SPEC_PREFIX, cells_of
 from catalog.core.listing_diff import changed_fields
+from catalog.core.listing_parse import check_row
 from catalog.core.listing_rows import ImportKind, ListingRow, OfferRow, PackageModelRow, ProductRow
 from catalog.events import Actor
 from catalog.importing.staged import StagedRow
@@ -57,6 +58,8 @@ def _held(
     if not waiting:
         return staged
     kept = _with(kind, current, staged.row, exempt & changes.keys())
+    if any(check_row(kept)):  # what may change at once makes no sense without the rest: all of it waits
+        kept, waiting = current, changes
     if pending == {name: after for name, (_, after) in waiting.items()}:
         waiting = {}
     # The words of the file are not what is stored: nothing is remembered as brought.

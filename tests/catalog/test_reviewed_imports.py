@@ -127,3 +127,12 @@ async def test_coordinators_get_one_message_for_a_file(market: Any) -> None:
     assert [row["data"] for row in told] == [{"path": "/coordinator/changes", "code": "p-0, p-1, p-2, … (5)"}]
     events = await market.conn.fetchval("SELECT count(*) FROM events WHERE kind = 'change.requested'")
     assert events == 5
+
+
+async def test_what_makes_no_sense_alone_waits_with_the_rest(market: Any) -> None:
+    await market.fill()
+    offer = market.row("offers", tiers="2:47000000", capacity="2")
+    report = await bring(market, offer, kind="offers")
+    assert (report.changed, report.for_review, report.errors) == (1, 1, ())
+    assert await market.conn.fetchval("SELECT capacity FROM offers") == 20
+    assert [after for _, _, after in await pending(market)] == [{"tiers": "2:47000000", "capacity": "2"}]
