@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ci test-long check fmt assets bench bench-group-buy bench-search lock screenshots
+.PHONY: help demo test test-ci test-long check fmt assets bench bench-group-buy bench-search bench-import lock screenshots
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ bench-group-buy: $(VENV)/dev.installed ## joins and closings against plain inser
 bench-search: $(VENV)/dev.installed ## the limits of search, with ratios to the raw engine and to PostgreSQL
 	$(BIN)/python tests/benchmarks/bench_search.py
 	$(BIN)/python tests/benchmarks/bench_freshness.py
+
+bench-import: $(VENV)/dev.installed ## 50,000 rows listed, against COPY in the same run; what bad files cost
+	$(BIN)/python tests/benchmarks/bench_import.py
 
 screenshots: $(VENV)/dev.installed ## pictures of the pages into screenshots/ (needs a Chromium)
 	$(BIN)/python tests/browser/take_screenshots.py

@@ -51,7 +51,7 @@ class RowError(Struct, frozen=True, kw_only=True):
     expected_ko: str = ""
 
 
-class RawRow(Struct, frozen=True):
+class RawRow(Struct, frozen=True, gc=False):
     """One row as text: NFC, trimmed, no control characters. `line` is where it begins in the file.
 
     `guesses` are columns that the reader filled without knowing; they never replace what is listed.
@@ -193,10 +193,12 @@ class BatchMaker:
     def add(self, line: int, names: Sequence[str], cells: Sequence[str]) -> None:
         """Clean the cells of a row (names are clean already) and keep it, or what is wrong with it."""
         self.count += 1
-        joined = " ".join(cells)
-        # Most rows are plain: what has no controls, is NFC and short as a whole is so cell by cell.
+        joined = "|".join(cells)
+        # Most rows are plain: what has no controls, is NFC and short as a whole is so cell by cell. Of what can be
+        # printed only the space is trimmed, so a row without one at an edge is clean.
         if joined.isprintable() and unicodedata.is_normalized("NFC", joined):
-            cleaned = [cell.strip() for cell in cells]
+            has_edge = "| " in joined or " |" in joined or joined[:1] == " " or joined[-1:] == " "
+            cleaned = [cell.strip() for cell in cells] if has_edge else cells
             if len(joined) <= CELL_LENGTH_MAX:
                 self.rows.append(RawRow(line, dict(zip(names, cleaned, strict=True))))
                 return
@@ -238,7 +240,8 @@ def read_csv(text: Iterable[str]) -> Iterator[RawTable]:
     try:
         for cells in lines:
             start, line = line, lines.line_num + 1
-            if not any(cell and not cell.isspace() for cell in cells):
+            joined = "".join(cells)
+            if not joined or joined.isspace():
                 continue
             if batch is None:
                 header = tuple(clean_cell(cell) for cell in cells)

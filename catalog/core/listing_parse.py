@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct
 
-from catalog.core.cells import UnreadableCell, Wording
+from catalog.core.cells import UnreadableCell, Wording, parse_text
 from catalog.core.import_rows import RawRow, RawTable, RowError, row_error
 from catalog.core.listing_columns import COLUMNS, SPEC_PREFIX, Column, KindColumns
 from catalog.core.listing_rows import (
@@ -26,7 +26,7 @@ from catalog.core.spec_value import SpecDefinition, SpecValue, parse_spec_value
 _A_VALUE = Wording("a value", "값")
 
 
-class ParsedRow(Struct, frozen=True):
+class ParsedRow(Struct, frozen=True, gc=False):
     """The values that a row of the file sets; a column that it leaves as it was is absent.
 
     `key` is the code (or id) as text. Products have `specs`: code → value, None to take one away.
@@ -279,11 +279,36 @@ def _column_errors(
             yield row_error(line, column.name, "", expected)
 
 
-class _Readers(Struct, frozen=True):
-    """How the cells of a table are read: its columns, and its specs with what they mean."""
+class _Reader(Struct, frozen=True):
+    """A column of a table, and what its cells said so far: most cells of a long file say what others do."""
 
-    columns: tuple[Column, ...]
-    specs: tuple[tuple[str, SpecDefinition], ...]
+    column: Column
+    known: dict[str, Any]
+
+    def read(self, written: str) -> Any:
+        """The value. Raises UnreadableCell, which is not remembered."""
+        value = self.known[written] = self.column.parse(written)
+        return value
+
+
+class _SpecReader(Struct, frozen=True):
+    """The same for a column of specs."""
+
+    name: str
+    definition: SpecDefinition
+    known: dict[str, SpecValue]
+
+    def read(self, written: str) -> SpecValue:
+        """The value. Raises UnreadableCell, which is not remembered."""
+        value = self.known[written] = parse_spec_value(written, self.definition)
+        return value
+
+
+class _Readers(Struct, frozen=True):
+    """How the cells of a table are read. They live as long as a batch, so what they know stays little."""
+
+    columns: tuple[_Reader, ...]
+    specs: tuple[_SpecReader, ...]
 
 
 def _readers(
@@ -291,28 +316,37 @@ def _readers(
 ) -> _Readers:
     present = frozenset(names or ())
     specs = [
-        (name, definitions[name.removeprefix(SPEC_PREFIX)])
+        _SpecReader(name, definitions[name.removeprefix(SPEC_PREFIX)], {})
         for name in names or ()
         if shape.has_specs and name.startswith(SPEC_PREFIX) and name.removeprefix(SPEC_PREFIX) in definitions
     ]
-    return _Readers(tuple(column for column in shape.columns if column.name in present), tuple(specs))
+    columns = [_Reader(column, {}) for column in shape.columns if column.name in present]
+    return _Readers(tuple(columns), tuple(specs))
 
 
 def _parse_cells(
     shape: KindColumns, readers: _Readers, raw: RawRow, *, errors: list[RowError]
 ) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for column in readers.columns:
-        written = raw.cells[column.name]
-        if written:
+    cells = raw.cells
+    for reader in readers.columns:
+        column = reader.column
+        name = column.name
+        written = cells[name]
+        if not written:
+            if column.is_required:
+                errors.append(row_error(raw.line, name, "", _A_VALUE))
+            elif column.empty is not UNSET:
+                values[name] = column.empty
+        elif column.parse is parse_text:
+            values[name] = written
+        elif written in reader.known:
+            values[name] = reader.known[written]
+        else:
             try:
-                values[column.name] = column.parse(written)
+                values[name] = reader.read(written)
             except UnreadableCell as problem:
-                errors.append(row_error(raw.line, column.name, written, problem.expected))
-        elif column.is_required:
-            errors.append(row_error(raw.line, column.name, "", _A_VALUE))
-        elif column.empty is not UNSET:
-            values[column.name] = column.empty
+                errors.append(row_error(raw.line, name, written, problem.expected))
     if shape.has_specs:
         values["specs"] = _parse_specs(readers, raw, category=values.get("category"), errors=errors)
     return values
@@ -322,7 +356,8 @@ def _parse_specs(
     readers: _Readers, raw: RawRow, *, category: str | None, errors: list[RowError]
 ) -> dict[str, SpecValue | None]:
     specs: dict[str, SpecValue | None] = {}
-    for name, definition in readers.specs:
+    for reader in readers.specs:
+        name, definition = reader.name, reader.definition
         written = raw.cells[name]
         if not written:
             specs[definition.code] = None
@@ -330,9 +365,11 @@ def _parse_specs(
             asked = ", ".join(definition.categories)
             expected = Wording(f"nothing: it is asked of {asked} only", f"빈칸({asked}에만 있는 사양)")
             errors.append(row_error(raw.line, name, written, expected))
+        elif written in reader.known:
+            specs[definition.code] = reader.known[written]
         else:
             try:
-                specs[definition.code] = parse_spec_value(written, definition)
+                specs[definition.code] = reader.read(written)
             except UnreadableCell as problem:
                 errors.append(row_error(raw.line, name, written, problem.expected))
     return specs

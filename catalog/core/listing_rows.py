@@ -39,7 +39,7 @@ class VendorRow(Struct, frozen=True, kw_only=True):
     is_fictional: bool = False
 
 
-class ProductRow(Struct, frozen=True, kw_only=True):
+class ProductRow(Struct, frozen=True, kw_only=True, gc=False):
     """A product with its maker and specs (column `spec.<code>`); `vendor` lists it."""
 
     code: str

@@ -49,7 +49,7 @@ class SpecDefinition(Struct, frozen=True, kw_only=True):
     required_for: tuple[str, ...] = ()
 
 
-class SpecValue(Struct, frozen=True, kw_only=True):
+class SpecValue(Struct, frozen=True, kw_only=True, gc=False):
     """One value: a number (or a range with `number_max`) in the base unit, a word, or yes/no.
 
     `shown` keeps the lister's own writing and `unit` the unit that it was written in.

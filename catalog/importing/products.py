@@ -119,18 +119,23 @@ async def write(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) -> None:
     await write_makers(conn, rows=rows)
     products = [row.row for row in rows if isinstance(row.row, ProductRow)]
     ids = {row.key: row.current.id for row in rows if row.current is not None}
-    changed = [product for product in products if product.code in ids]
-    ids |= await _write_products(conn, products)
-    if changed:
-        await _remove_specs(conn, changed, ids)
+    listed = set(ids.values())
+    for code, product_id, is_new in await _write_products(conn, products):
+        ids[code] = product_id
+        if not is_new:
+            listed.add(product_id)
+    if listed:
+        await conn.execute("DELETE FROM product_specs WHERE product_id = ANY ($1::bigint[])", sorted(listed))
     await _write_specs(conn, products, ids)
     await write_details(conn, products=products, changed={product.code for product in changed}, ids=ids)
     await _write_digests(conn, rows, ids)
 
 
-async def _write_products(conn: asyncpg.Connection, products: Sequence[ProductRow]) -> dict[str, int]:
-    """Insert and update; answer the ids of what was. Columns travel as arrays, which costs least to read."""
-    written = await conn.fetch(
+async def _write_products(
+    conn: asyncpg.Connection, products: Sequence[ProductRow]
+) -> Sequence[tuple[str, int, bool]]:
+    """Insert and update; answer code, id and whether it is new of what was. Columns travel as arrays."""
+    written: Sequence[tuple[str, int, bool]] = await conn.fetch(
         """
         INSERT INTO products AS p
             (code, vendor_id, maker_id, model, series, category, subcategory, name_ko, name_en,
@@ -164,11 +169,11 @@ async def _write_products(conn: asyncpg.Connection, products: Sequence[ProductRo
                excluded.summary_ko, excluded.summary_en, excluded.verification,
                excluded.source_title, excluded.source_url, excluded.source_kind, excluded.note,
                excluded.state, excluded.visibility)
-        RETURNING code, id
+        RETURNING code, id, p.xmax = 0
         """,
-        *(packed(getattr(product, name) for product in products) for name in _WRITTEN),
+        *(packed([getattr(product, name) for product in products]) for name in _WRITTEN),
     )
-    return {row[0]: row[1] for row in written}
+    return written
 
 
 _WRITTEN = (
@@ -177,28 +182,12 @@ _WRITTEN = (
 )  # fmt: skip
 
 
-async def _remove_specs(
-    conn: asyncpg.Connection, products: Sequence[ProductRow], ids: Mapping[str, int]
-) -> None:
-    """Take away the specs that the products have no more."""
-    kept = [(ids[product.code], code) for product in products for code in product.specs]
-    await conn.execute(
-        """
-        DELETE FROM product_specs s
-        WHERE s.product_id = ANY ($1::bigint[])
-          AND (s.product_id, s.code) NOT IN (SELECT * FROM unnest($2::bigint[], $3::text[]))
-        """,
-        [ids[product.code] for product in products],
-        [product_id for product_id, _ in kept],
-        [code for _, code in kept],
-    )
-
-
 async def _write_specs(
     conn: asyncpg.Connection, products: Sequence[ProductRow], ids: Mapping[str, int]
 ) -> None:
+    """Insert the specs of products that have none (any more): who changes specs holds the product's row."""
     specs = [
-        (ids[product.code], code, value)
+        (str(ids[product.code]), code, value)
         for product in products
         for code, value in sorted(product.specs.items())
     ]
@@ -206,25 +195,19 @@ async def _write_specs(
         return
     await conn.execute(
         """
-        INSERT INTO product_specs AS s (product_id, code, number, number_max, text, boolean, unit, shown)
+        INSERT INTO product_specs (product_id, code, number, number_max, text, boolean, unit, shown)
         SELECT * FROM unnest(unpacked($1)::bigint[], unpacked($2), unpacked($3)::float8[],
                              unpacked($4)::float8[], unpacked($5), unpacked($6)::boolean[],
                              unpacked($7), unpacked($8))
-        ON CONFLICT (product_id, code) DO UPDATE SET
-            number = excluded.number, number_max = excluded.number_max, text = excluded.text,
-            boolean = excluded.boolean, unit = excluded.unit, shown = excluded.shown
-        WHERE (s.number, s.number_max, s.text, s.boolean, s.unit, s.shown) IS DISTINCT FROM
-              (excluded.number, excluded.number_max, excluded.text, excluded.boolean, excluded.unit,
-               excluded.shown)
         """,
-        packed(str(product_id) for product_id, _, _ in specs),
-        packed(code for _, code, _ in specs),
-        packed(None if value.number is None else repr(value.number) for _, _, value in specs),
-        packed(None if value.number_max is None else repr(value.number_max) for _, _, value in specs),
-        packed(value.text for _, _, value in specs),
-        packed(None if value.boolean is None else str(value.boolean) for _, _, value in specs),
-        packed(value.unit for _, _, value in specs),
-        packed(value.shown for _, _, value in specs),
+        packed([product_id for product_id, _, _ in specs]),
+        packed([code for _, code, _ in specs]),
+        packed([None if value.number is None else repr(value.number) for _, _, value in specs]),
+        packed([None if value.number_max is None else repr(value.number_max) for _, _, value in specs]),
+        packed([value.text for _, _, value in specs]),
+        packed([None if value.boolean is None else str(value.boolean) for _, _, value in specs]),
+        packed([value.unit for _, _, value in specs]),
+        packed([value.shown for _, _, value in specs]),
     )
 
 

@@ -1,6 +1,6 @@
 """A row of a file beside the row that is stored under the same key."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ class Organization(Struct, frozen=True):
     kind: str
 
 
-class MakerFacts(Struct, frozen=True):
+class MakerFacts(Struct, frozen=True, gc=False):
     """What rows say about a maker: English name (the key), Korean name, home country."""
 
     name: str
@@ -33,7 +33,7 @@ class Seen:
         self.models: dict[str, str] = {}
 
 
-class StoredRow(Struct, frozen=True):
+class StoredRow(Struct, frozen=True, gc=False):
     """A row as it is in the database, and the organization that owns it; `id` where writing needs it."""
 
     row: ListingRow
@@ -41,7 +41,7 @@ class StoredRow(Struct, frozen=True):
     id: int = 0
 
 
-class StagedRow(Struct, frozen=True):
+class StagedRow(Struct, frozen=True, gc=False):
     """A row of the file, completed; `current` is what is stored, None where it is new.
 
     `digest` is a hash of the words of the file's row, where the kind keeps one. `waiting` are the changes that
@@ -66,12 +66,14 @@ def as_json(values: Sequence[Any]) -> str:
     return msgspec.json.encode(values).decode()
 
 
-def packed(values: Iterable[str | None]) -> str:
+def packed(values: list[str] | list[str | None]) -> str:
     """A column of many rows as one text, for the database's `unpacked`: a list costs ten times as much to send.
 
     Cells hold no control characters, so U+001F between values and U+001E for null are never part of one.
     """
-    return "\x1f".join(("", *("\x1e" if value is None else value for value in values)))
+    if None in values:
+        values = ["\x1e" if value is None else value for value in values]
+    return "\x1f" + "\x1f".join(values) if values else ""  # type: ignore[arg-type] # None was replaced
 
 
 def missing_of(row: Any) -> tuple[int, tuple[str, ...]]:
