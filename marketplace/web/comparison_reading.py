@@ -14,6 +14,7 @@ from catalog.core.product import Maker, Product
 from catalog.core.spec_value import SpecDefinition
 from catalog.core.viewer import Viewer
 from catalog.offers import list_offers_of_products
+from catalog.own_listings import list_package_completeness
 from catalog.package_details import list_facts
 from catalog.package_models import list_package_models_by_codes
 from catalog.products import list_products_by_codes
@@ -116,6 +117,7 @@ async def _read_columns(
     makers = {thing.code: _makers_of(thing) for thing in things}
     centers = await count_service_centers(conn, makers=[m.name for found in makers.values() for m in found])
     facts = await list_facts(conn, version_ids=[package.version.id for package in packages])
+    filled = await list_package_completeness(conn, codes=[package.code for package in packages])
     found: dict[str, Compared] = {}
     for product in products:
         offer = cheapest([offer for offer in offers if offer.subject.code == product.code])
@@ -138,6 +140,7 @@ async def _read_columns(
             open_round=steps.get(("package_model", package.code)),
             swaps=lines,
             facts=facts.get(package.version.id),
+            completeness_bp=filled.get(package.code),
         )
     return [
         _with_costs_and_centers(found[code], inputs=inputs, makers=makers[code], centers=centers)

@@ -10,9 +10,10 @@ from litestar.params import FromPath
 
 from catalog.core.package_model import PackageModel, package_share
 from catalog.core.standard import STANDARDS, Link, LinkStatus, Speaker, interoperability, protocols_of
+from catalog.core.viewer import Viewer
 from catalog.errors import OfferNotFound, OrganizationNotFound
 from catalog.images import list_images
-from catalog.own_listings import list_offer_terms
+from catalog.own_listings import OwnListing, find_own_listing, list_offer_terms
 from catalog.package_details import list_alternatives, list_references, read_facts
 from catalog.package_models import get_package_model
 from catalog.recommendations import find_recommendation
@@ -158,6 +159,13 @@ async def list_links(conn: asyncpg.Connection, package: PackageModel) -> list[Li
     return [view(link) for link in found]
 
 
+async def _find_own(conn: asyncpg.Connection, package: PackageModel, viewer: Viewer) -> OwnListing | None:
+    """What the listing lacks, for who may mend it or asks vendors to."""
+    if viewer.organization_id != package.vendor.id and not viewer.is_coordinator:
+        return None
+    return await find_own_listing(conn, kind="package-models", code=package.code, vendor_id=package.vendor.id)
+
+
 @get("/packages/{code:str}", opt={"audience": "anyone"}, include_in_schema=False)
 async def package_page(
     request: AnyRequest, code: FromPath[str], conn: Conn, user: User, config: Config
@@ -197,6 +205,7 @@ async def package_page(
         offer_terms=offer_terms,
         needs_action=await needs_action(conn, vendor_id=package.vendor.id),
         may_recommend=belongs_to(user, "operator"),
+        filled=await _find_own(conn, package, viewer),
         json_ld=script(package_data(package, offer_terms=offer_terms, base_url=config.public_url)),
         vendor=await vendor_view(conn, package),
         images=await list_images(conn, listing="package_model", code=code),

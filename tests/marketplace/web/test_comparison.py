@@ -149,7 +149,8 @@ async def test_eight_columns_take_few_queries(market: Any, client: httpx.AsyncCl
 async def test_programs_are_chosen_by_name_and_every_step_has_its_basis(
     market: Any, client: httpx.AsyncClient
 ) -> None:
-    address = f"{ROBOTS}&one_off.cobot-10=475000000&level=4&subsidy=subsidy-2017&loan=100,000,000&loan_program=guarantee-loan-2017"
+    programs = "subsidy=subsidy-2017&loan=100,000,000&loan_program=guarantee-loan-2017"
+    address = f"{ROBOTS}&one_off.cobot-10=475000000&level=4&{programs}"
     cost = (await client.get(f"/api/compare?{address}")).json()["costs"]["cobot-10"]
     lines = {line["part"]: line for line in cost["lines"]}
     assert (lines["subsidy"]["krw"], lines["loan_relief"]["krw"]) == (-200_000_000, -5 * 1_380_000)
