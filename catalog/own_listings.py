@@ -1,5 +1,6 @@
 """A vendor's own listings with what they still lack; what is public of the whole market; a product's further facts."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -7,11 +8,9 @@ import asyncpg
 import msgspec
 
 from catalog.core.external_codes import ExternalCode
-from catalog.core.listing_hints import Hint, completeness_bp, missing_facts
+from catalog.core.listing_hints import Hint, completeness_bp, fix_path, missing_facts
 from catalog.core.listing_rows import ImportKind
 from catalog.core.product import ListingState
-
-KEY_SPECS_WANTED = 3
 
 
 class OwnListing(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,11 +23,16 @@ class OwnListing(msgspec.Struct, frozen=True, kw_only=True):
     state: ListingState
     updated_at: datetime
     has_request: bool
-    known: dict[Hint, bool]
+    known: dict[Hint, bool | None]
 
     @property
     def hints(self) -> tuple[Hint, ...]:
         return missing_facts(self.kind, self.known)
+
+    @property
+    def fixes(self) -> tuple[tuple[Hint, str], ...]:
+        """What is missing, each with the page where its vendor says it."""
+        return tuple((hint, fix_path(self.kind, self.code, hint)) for hint in self.hints)
 
     @property
     def complete_bp(self) -> int:
@@ -70,7 +74,38 @@ class PublicListing(msgspec.Struct, frozen=True, kw_only=True):
 async def list_own_listings(
     conn: asyncpg.Connection, *, vendor_id: int, limit: int = 500
 ) -> list[OwnListing]:
-    """The vendor's products and package models, the last changed first."""
+    """The vendor's products, package models and offers, the last changed first."""
+    return await _list_listings(conn, vendor_id=vendor_id, limit=limit)
+
+
+async def find_own_listing(
+    conn: asyncpg.Connection, *, kind: ImportKind, code: str, vendor_id: int
+) -> OwnListing | None:
+    """One listing of the vendor with what it lacks, or None where it has no such listing."""
+    found = await _list_listings(conn, vendor_id=vendor_id, kind=kind, codes=[code], limit=1)
+    return found[0] if found else None
+
+
+async def list_package_completeness(conn: asyncpg.Connection, *, codes: Sequence[str]) -> dict[str, int]:
+    """How much of what is asked of these package models they say, in basis points by code.
+
+    The caller has read them with its viewer's eyes.
+    """
+    if not codes:
+        return {}
+    found = await _list_listings(conn, kind="package-models", codes=codes, limit=len(codes))
+    return {listing.code: listing.complete_bp for listing in found}
+
+
+async def _list_listings(
+    conn: asyncpg.Connection,
+    *,
+    limit: int,
+    vendor_id: int | None = None,
+    kind: ImportKind | None = None,
+    codes: Sequence[str] | None = None,
+) -> list[OwnListing]:
+    """Listings with the facts that they say, named as in `catalog.core.listing_hints`; None = of any."""
     rows = await conn.fetch(
         """
         SELECT json_build_object(
@@ -79,25 +114,37 @@ async def list_own_listings(
             'has_request', EXISTS (SELECT FROM change_requests c
                                    WHERE c.kind = l.kind AND c.code = l.code AND c.state = 'pending'))::text
         FROM (
-            SELECT 'products' AS kind, p.code, p.name_ko, p.name_en, p.state, p.updated_at, json_build_object(
+            SELECT 'products' AS kind, p.vendor_id, p.code, p.name_ko, p.name_en, p.state, p.updated_at, json_build_object(
                 'name_en', p.name_en ~ '[A-Za-z]', 'summary', p.summary_ko <> '', 'source', p.source_url IS NOT NULL,
-                'specs', (SELECT count(*) >= $3 FROM product_specs s WHERE s.product_id = p.id),
+                'specs', (SELECT count(*) >= 3 FROM product_specs s WHERE s.product_id = p.id),
                 'price', p.asks_quote OR EXISTS (SELECT FROM offers o WHERE o.product_id = p.id AND o.state = 'published'),
                 'datasheet', p.datasheet_file_id IS NOT NULL,
                 'origin', EXISTS (SELECT FROM origin_claims c WHERE c.product_id = p.id AND c.withdrawn_at IS NULL),
                 'warranty', p.warranty_months IS NOT NULL OR EXISTS (
                     SELECT FROM offers o WHERE o.product_id = p.id AND o.warranty_months IS NOT NULL),
                 'codes', EXISTS (SELECT FROM product_codes x WHERE x.product_id = p.id)) AS known
-            FROM products p WHERE p.vendor_id = $1
+            FROM products p
+            WHERE ($1::bigint IS NULL OR p.vendor_id = $1) AND ($3::text[] IS NULL OR p.code = ANY ($3))
             UNION ALL
-            SELECT 'package-models', m.code, m.name_ko, m.name_en, m.state, m.updated_at, json_build_object(
-                'name_en', m.name_en ~ '[A-Za-z]',
+            SELECT 'package-models', m.vendor_id, m.code, m.name_ko, m.name_en, m.state, m.updated_at, json_build_object(
+                'name_en', m.name_en ~ '[A-Za-z]', 'summary', n.summary_ko <> '',
+                'industries', cardinality(n.industries) > 0,
                 'price', EXISTS (SELECT FROM package_versions w JOIN offers o ON o.package_version_id = w.id
                                  WHERE w.package_model_id = m.id AND o.state = 'published'),
+                'scope', cardinality(n.included_ko) > 0 AND cardinality(n.excluded_ko) > 0,
                 'type_facts', m.package_type = 'individual_build'
                     OR m.package_type = 'cloud' AND f.monthly_fee_krw IS NOT NULL AND f.data_location IS NOT NULL
-                    OR m.package_type = 'clean_energy' AND f.saved_kwh_per_year IS NOT NULL,
+                       AND f.exit_terms_ko <> ''
+                    OR m.package_type = 'clean_energy' AND f.saved_kwh_per_year IS NOT NULL
+                       AND f.fems_product_id IS NOT NULL AND f.ess_product_id IS NOT NULL,
                 'return_terms', coalesce(f.return_terms_ko, '') <> '', 'spare_parts', n.spare_parts_years > 0,
+                -- work has no origin; what is delivered has one, and somebody must have said which
+                'component_origins', NOT EXISTS (
+                    SELECT FROM bom_lines b WHERE b.package_version_id = n.id AND b.slot <> 'service' AND NOT EXISTS (
+                        SELECT FROM origin_claims c WHERE c.product_id = b.product_id AND c.withdrawn_at IS NULL)),
+                'component_standards', NOT EXISTS (
+                    SELECT FROM bom_lines b WHERE b.package_version_id = n.id AND b.slot <> 'service' AND NOT EXISTS (
+                        SELECT FROM product_standards s WHERE s.product_id = b.product_id)),
                 'alternatives', EXISTS (SELECT FROM bom_alternatives a WHERE a.package_version_id = n.id),
                 'references', EXISTS (SELECT FROM reference_factories r
                                       WHERE r.package_model_id = m.id AND r.removed_at IS NULL),
@@ -105,12 +152,28 @@ async def list_own_listings(
             FROM package_models m
             JOIN package_versions n ON n.package_model_id = m.id AND n.is_current
             LEFT JOIN package_facts f ON f.package_version_id = n.id
-            WHERE m.vendor_id = $1) l
-        ORDER BY l.updated_at DESC, l.code LIMIT $2
+            WHERE ($1::bigint IS NULL OR m.vendor_id = $1) AND ($3::text[] IS NULL OR m.code = ANY ($3))
+            UNION ALL
+            SELECT 'offers', o.vendor_id, o.code, coalesce(p.name_ko, m.name_ko), coalesce(p.name_en, m.name_en), o.state,
+                o.updated_at, json_build_object(
+                'tiers', EXISTS (SELECT FROM price_tiers t WHERE t.offer_id = o.id), 'valid_until', o.valid_until IS NOT NULL,
+                'warranty', o.warranty_months IS NOT NULL OR n.warranty_months > 0,
+                'return_terms', o.return_terms_ko <> '' OR coalesce(f.return_terms_ko, '') <> '',
+                'installation', cardinality(o.installation_includes) > 0 OR cardinality(n.included_ko) > 0,
+                'spare_parts', o.spare_parts_years IS NOT NULL OR n.spare_parts_years > 0)
+            FROM offers o
+            LEFT JOIN products p ON p.id = o.product_id
+            LEFT JOIN package_versions n ON n.id = o.package_version_id
+            LEFT JOIN package_models m ON m.id = n.package_model_id
+            LEFT JOIN package_facts f ON f.package_version_id = n.id
+            WHERE ($1::bigint IS NULL OR o.vendor_id = $1) AND ($3::text[] IS NULL OR o.code = ANY ($3))) l
+        WHERE $2::text IS NULL OR l.kind = $2
+        ORDER BY l.updated_at DESC, l.kind, l.code LIMIT $4
         """,
         vendor_id,
+        kind,
+        codes,
         limit,
-        KEY_SPECS_WANTED,
     )
     return [msgspec.json.decode(row[0], type=OwnListing) for row in rows]
 

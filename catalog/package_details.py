@@ -1,5 +1,6 @@
 """A package's versions and what its current one says beside the bill of materials, for its page."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -87,20 +88,31 @@ class VersionEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 async def read_facts(conn: asyncpg.Connection, *, version_id: int) -> PackageFacts:
     """The facts of a version; a version without any has empty ones."""
-    row = await conn.fetchrow(
+    found = await list_facts(conn, version_ids=[version_id])
+    return found.get(version_id, PackageFacts())
+
+
+async def list_facts(conn: asyncpg.Connection, *, version_ids: Sequence[int]) -> dict[int, PackageFacts]:
+    """The facts of versions by their id; a version without any is left out."""
+    rows = await conn.fetch(
         """
-        SELECT f.return_terms_ko, f.return_terms_en, f.monthly_fee_krw, f.contract_months_min, f.data_location,
-               f.exit_terms_ko, f.exit_terms_en, f.saved_kwh_per_year, fems.code AS fems_code, fems.name_ko AS fems_ko,
-               fems.name_en AS fems_en, ess.code AS ess_code, ess.name_ko AS ess_ko, ess.name_en AS ess_en,
-               f.courses_ko, f.courses_en
+        SELECT f.package_version_id, f.return_terms_ko, f.return_terms_en, f.monthly_fee_krw, f.contract_months_min,
+               f.data_location, f.exit_terms_ko, f.exit_terms_en, f.saved_kwh_per_year, fems.code AS fems_code,
+               fems.name_ko AS fems_ko, fems.name_en AS fems_en, ess.code AS ess_code, ess.name_ko AS ess_ko,
+               ess.name_en AS ess_en, f.courses_ko, f.courses_en
         FROM package_facts f
         LEFT JOIN products fems ON fems.id = f.fems_product_id
         LEFT JOIN products ess ON ess.id = f.ess_product_id
-        WHERE f.package_version_id = $1
+        WHERE f.package_version_id = ANY ($1::bigint[])
         """,
-        version_id,
+        version_ids,
     )
-    return PackageFacts() if row is None else PackageFacts(**dict(row))
+    return {
+        row["package_version_id"]: PackageFacts(
+            **{name: row[name] for name in PackageFacts.__struct_fields__}
+        )
+        for row in rows
+    }
 
 
 async def list_alternatives(

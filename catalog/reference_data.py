@@ -3,15 +3,28 @@
 import csv
 import importlib.resources
 import io
+import tomllib
 from collections.abc import Sequence
+from typing import Final
 
 import asyncpg
 import msgspec
 
 from catalog.core.cells import split_list
+from catalog.core.program_terms import Programs
 from catalog.core.spec_value import SpecDefinition
 
 SPEC_DEFINITIONS = importlib.resources.files("catalog") / "data" / "spec_definitions.csv"
+PROGRAM_TERMS = importlib.resources.files("catalog") / "data" / "program_terms.toml"
+
+
+def read_programs() -> Programs:
+    """The shipped terms of support programs. Raises ValueError for a file out of shape."""
+    found = tomllib.loads(PROGRAM_TERMS.read_text(encoding="utf-8"))
+    return msgspec.convert(found, Programs)
+
+
+PROGRAMS: Final = read_programs()
 
 
 def read_spec_definitions() -> tuple[SpecDefinition, ...]:

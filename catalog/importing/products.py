@@ -127,7 +127,12 @@ async def write(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) -> None:
     if listed:
         await conn.execute("DELETE FROM product_specs WHERE product_id = ANY ($1::bigint[])", sorted(listed))
     await _write_specs(conn, products, ids)
-    await write_details(conn, products=products, changed={product.code for product in changed}, ids=ids)
+    await write_details(
+        conn,
+        products=products,
+        changed={code for code, product_id in ids.items() if product_id in listed},
+        ids=ids,
+    )
     await _write_digests(conn, rows, ids)
 
 

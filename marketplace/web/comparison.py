@@ -16,6 +16,7 @@ from catalog.core.origin import ShareInterval, ShareLine, ShownStanding, domesti
 from catalog.core.ownership_cost import OwnershipCost
 from catalog.core.package_model import PackageModel
 from catalog.core.product import Product
+from catalog.package_details import PackageFacts
 from marketplace.web.cards import ItemKind
 
 RowKind = Literal[
@@ -105,6 +106,7 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     cost: OwnershipCost | None = None
     swaps: tuple[SwapLine, ...] = ()
     completeness_bp: int | None = None
+    facts: PackageFacts | None = None
 
     @property
     def kind(self) -> ItemKind:

@@ -30,6 +30,7 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
         "items": [_item(column) for column in comparison.columns],
         "is_ranked": comparison.is_ranked,
         "years": comparison.inputs.terms.years,
+        "costs": {column.listing.code: column.cost for column in comparison.columns},
         "groups": [
             {
                 "code": group.code,

@@ -296,6 +296,5 @@ def _source_rows(columns: Sequence[Compared]) -> tuple[Row, ...]:
             "percent",
             lambda column: column.completeness_bp,
             better="higher",
-            applies=to_products,
         ),
     )

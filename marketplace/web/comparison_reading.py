@@ -8,14 +8,14 @@ import msgspec
 
 from catalog.core.comparison import ITEMS_MAX, is_same_work
 from catalog.core.completeness import completeness
-from catalog.core.offer_terms import Offer
 from catalog.core.origin import shown_standing
-from catalog.core.ownership_cost import ownership_cost
 from catalog.core.package_model import PackageModel, package_share
 from catalog.core.product import Maker, Product
 from catalog.core.spec_value import SpecDefinition
 from catalog.core.viewer import Viewer
 from catalog.offers import list_offers_of_products
+from catalog.own_listings import list_package_completeness
+from catalog.package_details import list_facts
 from catalog.package_models import list_package_models_by_codes
 from catalog.products import list_products_by_codes
 from catalog.reference_data import list_spec_definitions
@@ -27,7 +27,7 @@ from marketplace.web.catalog_views import cheapest, read_today
 from marketplace.web.charts import tier_meter
 from marketplace.web.comparison import Compared, Group, RoundPrice, Words, product_share
 from marketplace.web.comparison_groups import build_groups
-from marketplace.web.comparison_terms import CostInputs, listed_facts, read_cost_inputs
+from marketplace.web.comparison_terms import CostInputs, column_cost, read_cost_inputs
 
 CODE_LENGTH_MAX: Final = 100
 ASKED_MAX: Final = 64
@@ -116,6 +116,8 @@ async def _read_columns(
     things: list[PackageModel | Product] = [*packages, *products]
     makers = {thing.code: _makers_of(thing) for thing in things}
     centers = await count_service_centers(conn, makers=[m.name for found in makers.values() for m in found])
+    facts = await list_facts(conn, version_ids=[package.version.id for package in packages])
+    filled = await list_package_completeness(conn, codes=[package.code for package in packages])
     found: dict[str, Compared] = {}
     for product in products:
         offer = cheapest([offer for offer in offers if offer.subject.code == product.code])
@@ -137,6 +139,8 @@ async def _read_columns(
             share=package_share(package.version.lines, today=today),
             open_round=steps.get(("package_model", package.code)),
             swaps=lines,
+            facts=facts.get(package.version.id),
+            completeness_bp=filled.get(package.code),
         )
     return [
         _with_costs_and_centers(found[code], inputs=inputs, makers=makers[code], centers=centers)
@@ -156,24 +160,12 @@ def _makers_of(thing: PackageModel | Product) -> list[Maker]:
 def _with_costs_and_centers(
     column: Compared, *, inputs: CostInputs, makers: Sequence[Maker], centers: Mapping[str, int]
 ) -> Compared:
-    code = column.listing.code
-    package, product, offer = column.package, column.product, column.offer
-    may_subscribe = (
-        package.package_type == "cloud"
-        if package
-        else product is not None and (product.category in {"software", "service"})
-    )
-    facts = listed_facts(_list_price(offer), inputs.facts[code], may_subscribe=may_subscribe)
     return msgspec.structs.replace(
         column,
-        cost=ownership_cost(facts, inputs.terms),
+        cost=column_cost(column, inputs),
         center_counts={maker.name: centers.get(maker.name, 0) for maker in makers},
         maker_names={maker.name: Words(maker.name_ko, maker.name) for maker in makers},
     )
-
-
-def _list_price(offer: Offer | None) -> int | None:
-    return None if offer is None else offer.list_unit_price_krw
 
 
 def _round_prices(cards: Sequence[RoundCard]) -> Mapping[tuple[ItemKind, str], RoundPrice]:

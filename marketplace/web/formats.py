@@ -184,8 +184,11 @@ def count(value: int | None, noun: str, lang: Lang) -> str:
 
 
 def country(code: str | None, lang: Lang) -> str:
-    """The country's name from CLDR for an ISO 3166-1 alpha-2 code; an unknown code is shown as it is."""
-    if not code:
+    """The country's name from CLDR for an ISO 3166-1 alpha-2 code; an unlisted one is shown as it is.
+
+    ZZ is how a file says that nobody knows, so it reads as unknown and not as a region's name.
+    """
+    if not code or code.upper() == "ZZ":
         return unknown(lang)
     return str(_locale(lang).territories.get(code.upper(), code))
 

@@ -7,10 +7,11 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Response, get
 
+from catalog.reference_data import PROGRAMS
 from marketplace.accounts.access import viewer_of
 from marketplace.deps import AnyRequest, Config, Conn, User
 from marketplace.web.cards import ItemKind
-from marketplace.web.catalog_views import item_path
+from marketplace.web.catalog_views import item_path, read_today
 from marketplace.web.comparison import Compared
 from marketplace.web.comparison_file import comparison_csv
 from marketplace.web.comparison_reading import Comparison, read_comparison
@@ -95,6 +96,9 @@ async def compare_page(request: AnyRequest, conn: Conn, user: User, config: Conf
         groups=comparison.groups if len(codes) > 1 else [],
         is_ranked=comparison.is_ranked,
         only_differences=only_differences,
+        costs=[(column.listing, column.cost) for column in comparison.columns if column.cost],
+        programs=PROGRAMS,
+        today=await read_today(conn),
         swaps=[(column.listing, column.swaps) for column in comparison.columns if column.swaps],
         terms=comparison.inputs.terms,
         entered=comparison.inputs.given,

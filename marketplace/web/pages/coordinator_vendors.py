@@ -28,6 +28,7 @@ from catalog.onboarding import (
     set_requirement,
     waive_requirement,
 )
+from catalog.own_listings import list_own_listings
 from catalog.vendor_life import change_vendor_state, get_profile, list_vendor_entries
 from group_buy.rounds import list_rounds
 from marketplace.accounts.access import CurrentUser
@@ -72,6 +73,9 @@ async def _vendor_page(
         unmet=unmet(items),
         next_states=sorted(VENDOR_TRANSITIONS[vendor.state]),
         rounds=[found for found in rounds if found.vendor_id == vendor.id],
+        listings=sorted(
+            await list_own_listings(conn, vendor_id=vendor.id), key=lambda item: (item.complete_bp, item.code)
+        ),
         events=await list_events(conn, subject="vendor", subject_id=code),
         errors=errors or {},
         values=values or {},

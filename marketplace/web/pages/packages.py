@@ -10,12 +10,14 @@ from litestar.params import FromPath
 
 from catalog.core.package_model import PackageModel, package_share
 from catalog.core.standard import STANDARDS, Link, LinkStatus, Speaker, interoperability, protocols_of
+from catalog.core.viewer import Viewer
 from catalog.errors import OfferNotFound, OrganizationNotFound
 from catalog.images import list_images
-from catalog.own_listings import list_offer_terms
+from catalog.own_listings import OwnListing, find_own_listing, list_offer_terms
 from catalog.package_details import list_alternatives, list_references, read_facts
 from catalog.package_models import get_package_model
 from catalog.recommendations import find_recommendation
+from catalog.reference_data import PROGRAMS
 from catalog.standards import list_supported_standards
 from catalog.swaps import read_swaps
 from catalog.vendors import get_vendor
@@ -30,6 +32,8 @@ from marketplace.web.catalog_views import (
     offer_view,
     read_today,
 )
+from marketplace.web.comparison import Compared
+from marketplace.web.comparison_terms import column_cost, read_cost_inputs
 from marketplace.web.render import page_response, see_other
 from marketplace.web.structured_data import package_data, script
 from marketplace.wishes import request_round
@@ -155,6 +159,13 @@ async def list_links(conn: asyncpg.Connection, package: PackageModel) -> list[Li
     return [view(link) for link in found]
 
 
+async def _find_own(conn: asyncpg.Connection, package: PackageModel, viewer: Viewer) -> OwnListing | None:
+    """What the listing lacks, for who may mend it or asks vendors to."""
+    if viewer.organization_id != package.vendor.id and not viewer.is_coordinator:
+        return None
+    return await find_own_listing(conn, kind="package-models", code=package.code, vendor_id=package.vendor.id)
+
+
 @get("/packages/{code:str}", opt={"audience": "anyone"}, include_in_schema=False)
 async def package_page(
     request: AnyRequest, code: FromPath[str], conn: Conn, user: User, config: Config
@@ -169,6 +180,9 @@ async def package_page(
     recommendation = await find_recommendation(conn, package_id=package.id, today=await read_today(conn))
     rounds = await list_open_rounds_on(conn, item_codes=[code], viewer=viewer)
     makers = [line.product.maker.name for line in package.version.lines if line.product]
+    inputs = read_cost_inputs(dict(request.query_params.items()), codes=[code])
+    facts = await read_facts(conn, version_id=version_id)
+    column = Compared(package=package, offer=cheapest(package.offers), facts=facts)
     [swap_lines] = await read_swaps(
         conn, packages=[package.version.lines], today=await read_today(conn), viewer=viewer
     )
@@ -179,12 +193,19 @@ async def package_page(
         package=view,
         # the label speaks of domestic goods: it goes with the proof
         recommendation=recommendation if view.domestic_verified_bp else None,
-        facts=await read_facts(conn, version_id=version_id),
+        facts=facts,
+        cost=column_cost(column, inputs),
+        terms=inputs.terms,
+        entered=inputs.given,
+        wrong=inputs.wrong,
+        programs=PROGRAMS,
+        today=await read_today(conn),
         references=await list_references(conn, package_id=package.id),
         alternatives=alternatives,
         offer_terms=offer_terms,
         needs_action=await needs_action(conn, vendor_id=package.vendor.id),
         may_recommend=belongs_to(user, "operator"),
+        filled=await _find_own(conn, package, viewer),
         json_ld=script(package_data(package, offer_terms=offer_terms, base_url=config.public_url)),
         vendor=await vendor_view(conn, package),
         images=await list_images(conn, listing="package_model", code=code),

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from catalog.core.comparison import Work, best_of, is_same_work
 from catalog.core.offer import PriceTier, reached_tier
 from catalog.core.ownership_cost import CostFacts, FactoryTerms, ownership_cost
+from catalog.core.program_terms import Band, SubsidyRule, SubsidyTerms
+from catalog.reference_data import PROGRAMS
 
 
 def package(does: str, *industries: str) -> Work:
@@ -61,8 +63,17 @@ KNOWN = CostFacts(
 )
 
 
+HALF = SubsidyTerms(
+    code="own",
+    name_ko="",
+    name_en="",
+    source="",
+    rule=(SubsidyRule(bands=(Band(share_bp=5_000),), cap_krw=50_000_000),),
+)
+
+
 def test_the_cost_is_the_sum_of_its_parts_over_the_years() -> None:
-    terms = FactoryTerms(years=3, energy_price_krw=150, subsidy_bp=5_000, subsidy_max_krw=50_000_000)
+    terms = FactoryTerms(years=3, energy_price_krw=150, subsidy=HALF)
     found = ownership_cost(KNOWN, terms)
     assert found.parts == {
         "one_off": 60_000_000,
@@ -76,20 +87,21 @@ def test_the_cost_is_the_sum_of_its_parts_over_the_years() -> None:
     assert (found.known_krw, found.is_complete) == (37_550_000, True)
 
 
-@pytest.mark.parametrize(
-    ("one_off_krw", "subsidy_krw"), [(60_000_000, 30_000_000), (150_000_000, 50_000_000)]
-)
-def test_the_subsidy_of_2017_is_half_up_to_50_million(one_off_krw: int, subsidy_krw: int) -> None:
-    terms = FactoryTerms(subsidy_bp=5_000, subsidy_max_krw=50_000_000)
-    found = ownership_cost(CostFacts(one_off_krw=one_off_krw), terms)
-    assert found.parts["subsidy"] == -subsidy_krw
+def test_a_guaranteed_loan_is_relieved_every_year_and_never_above_the_price() -> None:
+    [loan] = PROGRAMS.guarantee_loan
+    terms = FactoryTerms(years=5, loan=loan, loan_krw=100_000_000, ratio_bp=9_500)
+    assert ownership_cost(CostFacts(one_off_krw=200_000_000), terms).parts["loan_relief"] == -5 * 1_380_000
+    assert ownership_cost(CostFacts(one_off_krw=50_000_000), terms).parts["loan_relief"] == -5 * 690_000
 
 
-def test_a_guaranteed_loan_is_relieved_every_year() -> None:
-    # 100 million at 95 %: 0.4 %p of 95 million and 1.0 %p of 100 million, 1.38 million a year
-    terms = FactoryTerms(years=5, loan_krw=100_000_000, relief_bp=138)
-    found = ownership_cost(CostFacts(one_off_krw=200_000_000), terms)
-    assert found.parts["loan_relief"] == -5 * 1_380_000
+def test_the_level_that_a_package_reaches_chooses_the_rule_unless_the_factory_says_otherwise() -> None:
+    [subsidy] = PROGRAMS.subsidy
+    facts = CostFacts(one_off_krw=300_000_000, level_to=4)
+    assert ownership_cost(facts, FactoryTerms(subsidy=subsidy)).parts["subsidy"] == -130_000_000
+    assert ownership_cost(facts, FactoryTerms(subsidy=subsidy, level=3)).parts["subsidy"] == -50_000_000
+    # nobody said a level: only what any project gets
+    unknown = CostFacts(one_off_krw=300_000_000)
+    assert ownership_cost(unknown, FactoryTerms(subsidy=subsidy)).parts["subsidy"] == -50_000_000
 
 
 def test_what_is_not_known_is_not_zero() -> None:
@@ -106,16 +118,34 @@ def test_the_horizon_is_three_to_five_years(years: int) -> None:
 
 @settings(deadline=None)
 @given(
-    one_off_krw=st.integers(0, 10**13),
-    subsidy_bp=st.integers(0, 10_000),
-    cap=st.one_of(st.none(), st.integers(0, 10**13)),
+    figures=st.fixed_dictionaries(
+        {
+            "one_off_krw": st.none() | st.integers(0, 10**13),
+            "subscription_krw": st.none() | st.integers(0, 10**13),
+            "energy_kwh": st.none() | st.integers(-(10**9), 10**9),
+            "training_krw": st.none() | st.integers(0, 10**13),
+            "service_krw": st.none() | st.integers(0, 10**13),
+        }
+    ),
+    years=st.integers(3, 5),
+    level=st.none() | st.integers(1, 5),
+    loan_krw=st.integers(0, 10**13),
+    ratio_bp=st.sampled_from((9_500, 9_000)),
 )
-def test_a_subsidy_is_never_more_than_the_price_or_its_cap(
-    one_off_krw: int, subsidy_bp: int, cap: int | None
+def test_every_part_is_the_sum_of_its_steps_and_each_step_has_a_basis(
+    figures: dict[str, int | None], years: int, level: int | None, loan_krw: int, ratio_bp: int
 ) -> None:
-    found = ownership_cost(
-        CostFacts(one_off_krw=one_off_krw), FactoryTerms(subsidy_bp=subsidy_bp, subsidy_max_krw=cap)
+    terms = FactoryTerms(
+        years=years,
+        energy_price_krw=150,
+        level=level,
+        subsidy=PROGRAMS.subsidy[0],
+        loan=PROGRAMS.guarantee_loan[0],
+        loan_krw=loan_krw,
+        ratio_bp=ratio_bp,
     )
-    subsidy_krw = -(found.parts["subsidy"] or 0)
-    assert 0 <= subsidy_krw <= one_off_krw
-    assert cap is None or subsidy_krw <= cap
+    found = ownership_cost(CostFacts(**figures), terms)  # type: ignore[arg-type]
+    for line in found.lines:
+        assert (line.krw or 0) == sum(step.krw or 0 for step in line.steps)
+        assert all(step.ko and step.en and step.basis_ko and step.basis_en for step in line.steps)
+    assert found.known_krw == sum(krw for krw in found.parts.values() if krw is not None)

@@ -1,12 +1,14 @@
 """What a listing says beside its first facts: kept where it fits, and named where it is wrong."""
 
+import pytest
+
 from catalog.core.first_listing import check_first_product
 from catalog.core.import_rows import RawRow, RawTable
 from catalog.core.listing_columns import cells_of
 from catalog.core.listing_diff import changed_fields
-from catalog.core.listing_hints import HINTS, completeness_bp, missing_facts
+from catalog.core.listing_hints import HINTS, Hint, completeness_bp, fix_path, missing_facts
 from catalog.core.listing_parse import check_row, complete_row, parse_table
-from catalog.core.listing_rows import Alternative, ListingRow, PackageModelRow, ProductRow
+from catalog.core.listing_rows import Alternative, ImportKind, ListingRow, PackageModelRow, ProductRow
 from catalog.core.spec_value import SpecDefinition
 
 SPECS = tuple(SpecDefinition(code=code, categories=("robot",), kind="number") for code in "abcd")
@@ -125,3 +127,19 @@ def test_hints_ask_for_what_is_missing_in_the_order_of_use() -> None:
     assert missing_facts("products", known) == ("price", "datasheet")
     assert completeness_bp("products", known) == 7777
     assert completeness_bp("products", dict.fromkeys(HINTS["products"], True)) == 10_000
+
+
+@pytest.mark.parametrize("kind", sorted(HINTS))
+def test_every_missing_fact_has_a_page_to_say_it_and_each_said_one_counts_the_same(kind: ImportKind) -> None:
+    nothing: dict[Hint, bool | None] = dict.fromkeys(HINTS[kind], False)
+    assert completeness_bp(kind, nothing) == 0
+    for number, hint in enumerate(HINTS[kind], start=1):
+        assert fix_path(kind, "용접 셀/1", hint).startswith("/vendor/")
+        assert " " not in fix_path(kind, "용접 셀/1", hint)
+        nothing[hint] = True
+        assert completeness_bp(kind, nothing) == number * 10_000 // len(HINTS[kind])
+
+
+def test_a_fact_that_nobody_knows_to_be_there_is_missing() -> None:
+    assert missing_facts("offers", {"warranty": None, "tiers": True}) == ("warranty",)
+    assert completeness_bp("offers", {"warranty": None, "tiers": True}) == 5_000

@@ -144,3 +144,47 @@ async def test_eight_columns_take_few_queries(market: Any, client: httpx.AsyncCl
     cpu = time.process_time()
     assert len((await client.get(address)).json()["items"]) == 8
     assert time.process_time() - cpu < 0.05
+
+
+async def test_programs_are_chosen_by_name_and_every_step_has_its_basis(
+    market: Any, client: httpx.AsyncClient
+) -> None:
+    programs = "subsidy=subsidy-2017&loan=100,000,000&loan_program=guarantee-loan-2017"
+    address = f"{ROBOTS}&one_off.cobot-10=475000000&level=4&{programs}"
+    cost = (await client.get(f"/api/compare?{address}")).json()["costs"]["cobot-10"]
+    lines = {line["part"]: line for line in cost["lines"]}
+    assert (lines["subsidy"]["krw"], lines["loan_relief"]["krw"]) == (-200_000_000, -5 * 1_380_000)
+    assert [step["krw"] for step in lines["subsidy"]["steps"]] == [-50_000_000, -150_000_000]
+    assert all("2017" in step["basis_ko"] for step in lines["subsidy"]["steps"])
+    page = (await client.get(f"/compare?{address}")).text
+    assert "375,000,000원의 40 % = 150,000,000원" in page
+    assert "energy-news.co.kr 46008" in page
+    assert "끝난 조건" in page  # terms of a year that is over are said to be so
+    wrong = await client.get(
+        f"/api/compare?{ROBOTS}&subsidy=subsidy-1999&loan_program=x&guarantee_percent=85"
+    )
+    assert sorted(wrong.json()["wrong_inputs"]) == ["loan_program", "subsidy"]
+
+
+async def test_a_package_page_shows_its_cost_from_what_is_listed_and_what_the_factory_adds(
+    market: Any, client: httpx.AsyncClient
+) -> None:
+    await market.conn.execute(
+        """
+        INSERT INTO package_facts (package_version_id, monthly_fee_krw, saved_kwh_per_year)
+        SELECT n.id, 300000, 10000 FROM package_versions n JOIN package_models m ON m.id = n.package_model_id
+        WHERE m.code = 'weld-cell' AND n.is_current
+        """
+    )
+    page = (
+        await client.get("/packages/weld-cell?years=3&energy_price=150&training.weld-cell=2,000,000")
+    ).text
+    cost = page.partition('id="cost"')[2].partition("</section>")[0]
+    assert "300,000원 × 36개월 = 10,800,000원" in cost
+    assert "연 -10,000 kWh × 150원 × 3년 = -4,500,000원" in cost
+    assert "등록된 값" in cost
+    assert "우리 공장이 적은 값" in cost
+    assert "58,300,000원" in cost  # 50,000,000 + 10,800,000 − 4,500,000 + 2,000,000, service unknown
+    assert "아는 비용만 더한 값" in cost
+    bad = (await client.get("/packages/weld-cell?energy_price=%E2%82%AC5,0")).text
+    assert 'aria-invalid="true"' in bad.partition('id="cost"')[2].partition("</section>")[0]

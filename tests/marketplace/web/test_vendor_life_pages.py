@@ -674,3 +674,33 @@ async def test_the_sitemap_lists_what_everybody_may_see_in_both_languages(client
     assert (await client.get("/sitemaps/2.xml")).status_code == 404
     robots = await client.get("/robots.txt")
     assert "Sitemap: http://127.0.0.1:8000/sitemap.xml" in robots.text
+
+
+# -- what a listing still lacks ------------------------------------------------------------------------------
+
+
+async def test_package_models_and_offers_are_scored_and_say_where_each_missing_fact_goes(
+    client, market, sign_in_as
+) -> None:
+    """Shown to the vendor with links, to the coordinator without, in the comparison to all, to nobody else."""
+    await sign_in_as(client, "alpha@test.example")
+    home = (await client.get("/vendor")).text
+    assert "/vendor/packages/weld-cell/references" in home
+    assert "/vendor/listings/offers/weld-offer#return_terms_ko" in home
+    assert "구성품의 원산지를 모두 알리면 국산 비중이 계산됩니다" in home
+    assert 'id="filled"' in (await client.get("/packages/weld-cell")).text
+    before = (await client.get("/api/compare?id=weld-cell&id=load-cell")).json()
+    rows = {row["code"]: row for group in before["groups"] for row in group["rows"]}
+    # English name, Korean summary, industries, scope, the price (weld-cell only), and
+    # an individual build needs no facts of a type
+    assert [cell["value"] for cell in rows["completeness"]["cells"]] == [6 * 10_000 // 13, 5 * 10_000 // 13]
+    await sign_in_as(client, "alliance@test.example")
+    desk = (await client.get("/coordinator/vendors/alpha")).text
+    listings = desk.partition('id="listings"')[2].partition("</section>")[0]
+    scores = [int(score) for score in re.findall(r'<meter min="0" max="10000" value="([0-9]+)"', listings)]
+    assert len(scores) == 6
+    assert scores == sorted(scores)  # least complete first
+    assert "weld-offer" in listings
+    await sign_in_as(client, "beta@test.example")
+    assert "weld-cell" not in (await client.get("/vendor")).text
+    assert 'id="filled"' not in (await client.get("/packages/weld-cell")).text
