@@ -9,7 +9,7 @@ year, negative = saved), `training.CODE`, `service.CODE` (a year). Amounts are w
 
 import re
 from collections.abc import Mapping
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -50,7 +50,11 @@ OF_COLUMN: Final[Mapping[str, str]] = {
 }
 SUBSIDIES: Final = {terms.code: terms for terms in PROGRAMS.subsidy}
 LOANS: Final = {terms.code: terms for terms in PROGRAMS.guarantee_loan}
-OWN: Final = {"name_ko": "우리 공장이 적은 조건", "name_en": "terms that the factory stated", "source": ""}
+OWN: Final[dict[str, Any]] = {
+    "name_ko": "우리 공장이 적은 조건",
+    "name_en": "terms that the factory stated",
+    "source": "",
+}
 Terms = TypeVar("Terms")
 _WHOLE = re.compile(r"-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,14})")
 _PERCENT = re.compile(r"([0-9]{1,3})(?:\.([0-9]{1,2}))?")
