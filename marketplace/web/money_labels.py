@@ -10,7 +10,7 @@ def N_(text: str) -> str:  # noqa: N802 # the name that extractors look for
 
 MONEY_LABELS: Mapping[str, Mapping[str, str]] = {
     "account": {
-        "buyer_receivable": N_("낼 금액"),
+        "buyer_receivable": N_("더 낼 금액"),
         "deposits_held": N_("맡긴 보증금"),
         "carried": N_("이월 중"),
         "refunds_owed": N_("돌려받을 금액"),
