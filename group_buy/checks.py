@@ -5,6 +5,8 @@ from typing import Final
 import asyncpg
 import msgspec
 
+from group_buy.ledger_checks import LEDGER_INVARIANTS
+
 INVARIANTS: Final[dict[str, str]] = {
     "every cleared round sells exactly what its allocations add up to": """
         SELECT r.code FROM rounds r
@@ -151,6 +153,7 @@ INVARIANTS: Final[dict[str, str]] = {
            OR s.event_count IS DISTINCT FROM b.event_count
            OR s.sha256 IS DISTINCT FROM sha256(coalesce(s.previous_sha256, ''::bytea) || b.digests)
     """,
+    **LEDGER_INVARIANTS,
 }
 """Name → a query whose rows are violations, each naming the row at fault."""
 

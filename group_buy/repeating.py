@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import asyncpg
 
 from catalog.events import Actor
-from group_buy.core.round import Round, RoundPolicies
+from group_buy.core.round import Round, RoundPolicies, SettlementTerms
 from group_buy.errors import InvalidRound
 from group_buy.rounds import open_round
 
@@ -55,6 +55,7 @@ async def repeat_round(
         may_close_early=buying_round.may_close_early,
         funding_window=buying_round.funding_window,
         policies=policies_of(buying_round, opens_at=opens_at),
+        settlement=SettlementTerms(buying_round.custody, buying_round.commission_bp),
         actor=actor,
     )
 

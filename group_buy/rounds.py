@@ -18,6 +18,7 @@ from group_buy.core.round import (
     Round,
     RoundPolicies,
     RoundState,
+    SettlementTerms,
     require_valid_policies,
 )
 from group_buy.errors import InvalidRound, RoundNotFound, RoundStateConflict
@@ -28,12 +29,14 @@ ROUND_COLUMNS = """
     r.deposit_bp, r.lead_time_days, r.terms_ko, r.terms_en, r.is_illustrative, r.may_close_early,
     r.funding_window, r.closed_at, r.funding_due_at, r.decided_at, r.unit_price_krw, r.quantity,
     r.shortfall_policy, r.extension_days, r.fallback_quantity_min, r.fills_up_at, r.withdrawal_lock,
-    r.delivery_tolerance, r.family, r.family_position, r.survey_cap_krw, r.extended_at, r.single_price_until
+    r.delivery_tolerance, r.family, r.family_position, r.survey_cap_krw, r.extended_at, r.single_price_until,
+    r.custody, r.commission_bp
 """
 
 KOREA = timezone(timedelta(hours=9))
 """Days are Korean days; there is no summer time."""
 DEFAULT_POLICIES = RoundPolicies()
+DIRECT = SettlementTerms()
 
 SAFE_BP = 1_000
 """So much above a tier's minimum its price counts as safe: 1 to 5 % of payments fail, sometimes more."""
@@ -103,6 +106,7 @@ async def open_round(
     funding_window: timedelta,
     actor: Actor,
     policies: RoundPolicies = DEFAULT_POLICIES,
+    settlement: SettlementTerms = DIRECT,
 ) -> Round:
     """Make a round on an offer and freeze the offer's terms into it; it opens at `opens_at` (UTC).
 
@@ -126,8 +130,9 @@ async def open_round(
         INSERT INTO rounds AS r (
             code, offer_id, vendor_id, coordinator_id, state, opens_at, closes_at, title_ko, title_en, audience,
             tiers, capacity, pack_size, list_unit_price_krw, allocation_rule, deposit_bp, lead_time_days,
-            terms_ko, terms_en, is_illustrative, may_close_early, funding_window)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+            terms_ko, terms_en, is_illustrative, may_close_early, funding_window, custody, commission_bp)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+                $23, $24)
         ON CONFLICT (code) DO NOTHING
         RETURNING id
         """,
@@ -153,6 +158,8 @@ async def open_round(
         offer.is_illustrative,
         may_close_early,
         funding_window,
+        settlement.custody,
+        settlement.commission_bp,
     )
     if round_id is None:
         raise InvalidRound("/code", f"another round has the code {code}")

@@ -76,13 +76,14 @@ async def _carry_over(conn: asyncpg.Connection, buying_round: Round) -> None:
             code, offer_id, vendor_id, coordinator_id, state, opens_at, closes_at, title_ko, title_en, audience,
             tiers, capacity, pack_size, list_unit_price_krw, allocation_rule, deposit_bp, lead_time_days,
             terms_ko, terms_en, is_illustrative, may_close_early, funding_window, withdrawal_lock,
-            delivery_tolerance, survey_cap_krw, carried_from_id, installation_includes, installation_excludes)
+            delivery_tolerance, survey_cap_krw, carried_from_id, installation_includes, installation_excludes,
+            custody, commission_bp)
         SELECT regexp_replace(r.code, '-carried-[0-9]+$', '') || '-carried-' || r.id, r.offer_id, r.vendor_id,
                r.coordinator_id, 'open', clock_timestamp(), clock_timestamp() + (r.closes_at - r.opens_at),
                r.title_ko, r.title_en, r.audience, r.tiers, r.capacity, r.pack_size, r.list_unit_price_krw,
                r.allocation_rule, r.deposit_bp, r.lead_time_days, r.terms_ko, r.terms_en, r.is_illustrative,
                r.may_close_early, r.funding_window, r.withdrawal_lock, r.delivery_tolerance, r.survey_cap_krw, r.id,
-               r.installation_includes, r.installation_excludes
+               r.installation_includes, r.installation_excludes, r.custody, r.commission_bp
         FROM rounds r WHERE r.id = $1
         RETURNING code
         """,

@@ -8,6 +8,8 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from group_buy.core.round import Custody, SettlementTerms
+
 DEMO_SECRET: Final = "demo-secret-not-for-production"  # noqa: S105 - refused outside the demo
 SECRET_LENGTH_MIN: Final = 32
 FOREIGN: Final = ("database_url", "stripe_", "meili_", "log_level")
@@ -39,6 +41,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Run the worker loops inside `serve`; false when `marketplace worker` runs apart."""
     funding_window_hours: Annotated[int, Meta(ge=0, le=720)] = 72
     """How long after its close a round waits for transfers to be verified."""
+    custody: Custody = "direct"
+    """Who holds what buyers pay by transfer: direct = the vendor, operator = the coordinator (needs a licence)."""
+    commission_bp: Annotated[int, Meta(ge=0, le=3000)] = 0
+    """What the coordinator keeps of new rounds, in basis points of the supply value without VAT."""
     session_days: Annotated[int, Meta(ge=1, le=90)] = 14
     """How long a sign-in lasts."""
     stripe_secret_key: str = ""
@@ -62,6 +68,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def is_secure(self) -> bool:
         """Whether people reach the market over https."""
         return self.public_url.startswith("https://")
+
+    @property
+    def settlement(self) -> SettlementTerms:
+        """What a new round freezes of who holds the money and what is kept of it."""
+        return SettlementTerms(self.custody, self.commission_bp)
 
     @property
     def takes_cards(self) -> bool:

@@ -9,7 +9,7 @@ import asyncpg
 from catalog.core.viewer import Viewer
 from catalog.events import Actor
 from group_buy.core.pledge import LineInput, Pledge
-from group_buy.core.round import Round, RoundPolicies
+from group_buy.core.round import Round, RoundPolicies, SettlementTerms
 from group_buy.pledging import place_pledge
 from group_buy.receiving import verify_funding
 from group_buy.rounds import open_round
@@ -126,6 +126,7 @@ async def a_round(
     may_close_early: bool = True,
     funding_window: timedelta = timedelta(0),
     policies: RoundPolicies = RoundPolicies(),  # noqa: B008 - frozen
+    settlement: SettlementTerms = SettlementTerms(),  # noqa: B008 - frozen
 ) -> Round:
     """An open round on an offer of its own."""
     actor = coordinator or await a_coordinator(conn)
@@ -146,6 +147,7 @@ async def a_round(
         may_close_early=may_close_early,
         funding_window=funding_window,
         policies=policies,
+        settlement=settlement,
         actor=actor,
     )
 

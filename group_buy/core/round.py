@@ -50,6 +50,7 @@ CARD_DECISION_TIME: Final = timedelta(minutes=15)
 """How long after its close a round waits for cards still being asked, even when its funding window is shorter."""
 
 
+Custody = Literal["direct", "operator"]
 ShortfallPolicy = Literal["extend", "carry", "release", "lower_tier"]
 
 SINGLE_PRICE_TIME: Final = timedelta(days=7)
@@ -75,6 +76,17 @@ class RoundPolicies(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     family: str | None = None
     family_position: int | None = None
     survey_cap_krw: int | None = None
+
+
+class SettlementTerms(msgspec.Struct, frozen=True):
+    """Who holds what buyers pay by transfer, and what the coordinator keeps of it (basis points of the supply value).
+
+    "direct": buyers pay the vendor. "operator": buyers pay the coordinator, who pays the vendor out after delivery;
+    that needs a licence to hold money for others (전자금융거래법). Both are the market's settings, frozen into a round.
+    """
+
+    custody: Custody = "direct"
+    commission_bp: int = 0
 
 
 def require_valid_policies(
@@ -145,6 +157,8 @@ class Round(msgspec.Struct, frozen=True):
     survey_cap_krw: int | None
     extended_at: datetime | None
     single_price_until: datetime | None
+    custody: Custody
+    commission_bp: int
 
     @property
     def first_tier_price_krw(self) -> int:

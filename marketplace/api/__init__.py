@@ -10,6 +10,7 @@ from marketplace.api.health import live, ready
 from marketplace.api.imports import IMPORTS_API
 from marketplace.api.rounds import ChargesController, PledgesController, RoundsController
 from marketplace.api.search import SEARCH_API
+from marketplace.api.statements import STATEMENTS_API
 from marketplace.api.webhooks import stripe_webhook
 
 API_HANDLERS: Final[list[Any]] = [
@@ -18,6 +19,7 @@ API_HANDLERS: Final[list[Any]] = [
     *SEARCH_API,
     *CATALOG_API,
     *COMPARISON_API,
+    *STATEMENTS_API,
     *IMPORTS_API,
     RoundsController,
     PledgesController,

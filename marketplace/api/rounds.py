@@ -108,6 +108,7 @@ class RoundsController(Controller):
             may_close_early=data.may_close_early,
             funding_window=timedelta(hours=config.funding_window_hours),
             policies=data.policies,
+            settlement=config.settlement,
             actor=me.actor,
         )
         await tell_demanding(conn, opened)

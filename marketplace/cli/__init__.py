@@ -16,6 +16,7 @@ from marketplace.cli import (
     catalog_verbs,
     compare_verbs,
     group_buy_verbs,
+    money_verbs,
     origin_verbs,
     search_verbs,
     serve_verbs,
@@ -57,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
         search_verbs,
         settings_verbs,
         group_buy_verbs,
+        money_verbs,
     ):
         module.add_verbs(verbs, common)
     return parser

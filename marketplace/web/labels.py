@@ -7,6 +7,7 @@ extraction; it is translated when it is shown, not when this module is read.
 from collections.abc import Mapping
 
 from marketplace.web.i18n import gettext
+from marketplace.web.money_labels import MONEY_LABELS
 from marketplace.web.vendor_labels import VENDOR_LABELS
 
 
@@ -376,6 +377,7 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "partner": N_("협력기관"),
     },
     **VENDOR_LABELS,
+    **MONEY_LABELS,
 }
 
 

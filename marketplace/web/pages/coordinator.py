@@ -140,6 +140,7 @@ async def open_requested(code: FromPath[str], conn: Conn, user: User, config: Co
         deposit_bp=1000,
         may_close_early=config.is_demo,
         funding_window=timedelta(hours=0 if config.is_demo else config.funding_window_hours),
+        settlement=config.settlement,
         actor=me.actor,
     )
     await tell_demanding(conn, opened)

@@ -1,0 +1,103 @@
+"""What the ledger must agree with: the charges, fundings and allocations that it was posted from, summed anew."""
+
+from typing import Final
+
+LEDGER_INVARIANTS: Final[dict[str, str]] = {
+    "the books are balanced": """
+        SELECT round_id::text FROM ledger_sides GROUP BY round_id HAVING sum(signed_krw) <> 0
+    """,
+    "what a buyer owes is what it was allocated less what it paid": """
+        SELECT coalesce(owed.pledge_id, posted.pledge_id)::text
+        FROM (
+            SELECT pledge_id, sum(krw) AS krw FROM (
+                SELECT pledge_id, total_krw + forfeited_krw AS krw FROM current_allocations
+                UNION ALL
+                SELECT pledge_id, CASE purpose WHEN 'refund' THEN amount_krw ELSE -capture_krw END FROM charges
+                WHERE purpose IN ('deposit', 'balance') AND state IN ('captured', 'refunded')
+                   OR purpose = 'refund' AND allocation_id IS NOT NULL AND state <> 'released'
+            ) each GROUP BY pledge_id
+        ) owed
+        FULL JOIN (SELECT pledge_id, sum(signed_krw) AS krw FROM ledger_sides
+                   WHERE account = 'buyer_receivable' GROUP BY pledge_id) posted USING (pledge_id)
+        WHERE coalesce(owed.krw, 0) <> coalesce(posted.krw, 0)
+    """,
+    "what is held of deposits came in and was neither taken nor owed back": """
+        SELECT coalesce(kept.pledge_id, posted.pledge_id)::text
+        FROM (
+            SELECT pledge_id, sum(krw) AS krw FROM (
+                SELECT f.pledge_id, f.received_krw AS krw FROM pledge_fundings f JOIN pledges p ON p.id = f.pledge_id
+                WHERE p.carried_to_id IS NULL
+                UNION ALL
+                SELECT pledge_id, -CASE purpose WHEN 'deposit' THEN capture_krw ELSE amount_krw END FROM charges
+                WHERE purpose = 'deposit' AND method = 'transfer' AND state IN ('captured', 'refunded')
+                   OR purpose = 'refund' AND allocation_id IS NULL AND state <> 'released'
+            ) each GROUP BY pledge_id
+        ) kept
+        FULL JOIN (SELECT pledge_id, -sum(signed_krw) AS krw FROM ledger_sides
+                   WHERE account = 'deposits_held' GROUP BY pledge_id) posted USING (pledge_id)
+        WHERE coalesce(kept.krw, 0) <> coalesce(posted.krw, 0)
+    """,
+    "money is what came in less what was paid back": """
+        SELECT r.code FROM rounds r
+        WHERE coalesce((SELECT sum(signed_krw) FROM ledger_sides s WHERE s.round_id = r.id AND s.account = 'money'), 0) <> (
+            SELECT coalesce(sum(f.received_krw), 0) FROM pledge_fundings f JOIN pledges p ON p.id = f.pledge_id
+            WHERE p.round_id = r.id AND NOT (f.version = 1 AND EXISTS (
+                SELECT FROM pledges old JOIN pledge_fundings b ON b.pledge_id = old.id AND b.received_krw > 0
+                WHERE old.carried_to_id = p.id))
+        ) + (
+            SELECT coalesce(sum(CASE purpose WHEN 'refund' THEN -capture_krw ELSE capture_krw END), 0) FROM charges c
+            WHERE c.round_id = r.id AND c.state IN ('captured', 'refunded')
+              AND NOT (c.purpose = 'deposit' AND c.method = 'transfer')
+        )
+    """,
+    "what is owed back is the refunds that are not paid yet": """
+        SELECT coalesce(owed.pledge_id, posted.pledge_id)::text
+        FROM (SELECT pledge_id, sum(amount_krw) AS krw FROM charges
+              WHERE purpose = 'refund' AND state NOT IN ('captured', 'released') GROUP BY pledge_id) owed
+        FULL JOIN (SELECT pledge_id, -sum(signed_krw) AS krw FROM ledger_sides
+                   WHERE account = 'refunds_owed' GROUP BY pledge_id) posted USING (pledge_id)
+        WHERE coalesce(owed.krw, 0) <> coalesce(posted.krw, 0)
+    """,
+    "vendor, tax office and coordinator are owed what was allocated and what the pool paid": """
+        SELECT r.code FROM rounds r
+        WHERE coalesce((SELECT -sum(signed_krw) FROM ledger_sides s WHERE s.round_id = r.id
+                        AND s.account IN ('goods_ordered', 'vendor_payable', 'vat', 'platform_fee')), 0)
+           <> (SELECT coalesce(sum(total_krw), 0) FROM current_allocations a WHERE a.round_id = r.id)
+            + (SELECT coalesce(sum(pool_krw), 0) FROM clearings c WHERE c.round_id = r.id)
+    """,
+    "nothing is on order once it was delivered": """
+        SELECT r.code FROM rounds r
+        WHERE r.state IN ('delivered', 'settled') AND EXISTS (
+            SELECT FROM ledger_sides s WHERE s.round_id = r.id AND s.account = 'goods_ordered' HAVING sum(signed_krw) <> 0)
+    """,
+    "a commission is its share of what was delivered": """
+        SELECT r.code FROM rounds r
+        WHERE coalesce((SELECT -sum(signed_krw) FROM ledger_sides s
+                        WHERE s.round_id = r.id AND s.account = 'platform_fee'), 0)
+           <> CASE WHEN r.state IN ('delivered', 'settled') THEN r.commission_bp * (
+                  SELECT coalesce(sum(supply_krw), 0)::bigint FROM current_allocations a WHERE a.round_id = r.id) / 10000
+              ELSE 0 END
+    """,
+    "VAT is that of what was delivered, and a tenth of the commission": """
+        SELECT r.code FROM rounds r
+        CROSS JOIN LATERAL (
+            SELECT coalesce(-sum(signed_krw) FILTER (WHERE account = 'vat' AND party = r.vendor_id), 0) AS goods_krw,
+                   coalesce(-sum(signed_krw) FILTER (WHERE account = 'vat' AND party = r.coordinator_id), 0) AS fee_vat_krw,
+                   coalesce(-sum(signed_krw) FILTER (WHERE account = 'platform_fee'), 0) AS fee_krw
+            FROM ledger_sides WHERE round_id = r.id
+        ) posted
+        WHERE posted.fee_vat_krw <> div(posted.fee_krw, 10)
+           OR posted.goods_krw <> CASE WHEN r.state IN ('delivered', 'settled') THEN (
+                  SELECT coalesce(sum(vat_krw), 0) FROM current_allocations a WHERE a.round_id = r.id) ELSE 0 END
+    """,
+    "every entry is between the parties of its round and pledge": """
+        SELECT s.id::text FROM ledger_sides s
+        LEFT JOIN rounds r ON r.id = s.round_id LEFT JOIN pledges p ON p.id = s.pledge_id
+        WHERE r.id IS NULL OR p.round_id <> r.id OR NOT CASE
+            WHEN s.account IN ('buyer_receivable', 'deposits_held', 'carried', 'refunds_owed') THEN s.party = p.buyer_id
+            WHEN s.account IN ('goods_ordered', 'vendor_payable', 'forfeits') THEN s.party = r.vendor_id
+            WHEN s.account = 'platform_fee' THEN s.party = r.coordinator_id
+            ELSE s.party IN (r.vendor_id, r.coordinator_id) END
+    """,
+}
+"""Name → a query whose rows are violations, like group_buy.checks.INVARIANTS, of which these are a part."""
