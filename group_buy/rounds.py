@@ -10,7 +10,7 @@ from catalog.core.offer import OfferError, PriceTier, require_valid_offer
 from catalog.core.offer_terms import Offer
 from catalog.core.viewer import Viewer
 from catalog.errors import OfferNotFound
-from catalog.events import SYSTEM, Actor, record_event
+from catalog.events import Actor, record_event
 from catalog.offers import get_offer
 from group_buy.core.clearing import AllocationRule, Clearing, LineId, PledgeLine, RoundTerms, clear_round
 from group_buy.core.round import (
@@ -348,48 +348,6 @@ async def move_round(
     await record_event(
         conn, kind=f"round.{to}", subject="round", subject_id=buying_round.code, actor=actor, **data
     )
-
-
-async def open_due_rounds(conn: asyncpg.Connection, *, limit: int = 100) -> int:
-    """Open announced rounds whose time has come; return how many."""
-    rows = await conn.fetch(
-        """
-        UPDATE rounds SET state = 'open' WHERE id IN (
-            SELECT id FROM rounds WHERE state = 'announced' AND opens_at <= clock_timestamp()
-            ORDER BY opens_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-        RETURNING code
-        """,
-        limit,
-    )
-    for row in rows:
-        await record_event(conn, kind="round.open", subject="round", subject_id=row["code"], actor=SYSTEM)
-    return len(rows)
-
-
-async def begin_due_fill_ups(conn: asyncpg.Connection, *, limit: int = 100) -> int:
-    """Move open rounds into their fill-up phase when its time has come; return how many.
-
-    Under the exclusive lock, so that a pledge is judged by the phase it was written in.
-    """
-    rows = await conn.fetch(
-        """
-        SELECT id, code FROM rounds
-        WHERE state = 'open' AND fills_up_at <= clock_timestamp() AND clock_timestamp() < closes_at
-        ORDER BY id LIMIT $1
-        """,
-        limit,
-    )
-    moved = 0
-    for row in rows:
-        await conn.execute("SELECT pg_advisory_xact_lock($1, $2)", ROUND_LOCK, row["id"])
-        if await conn.fetchval(
-            "UPDATE rounds SET state = 'fill_up' WHERE id = $1 AND state = 'open' RETURNING id", row["id"]
-        ):
-            moved += 1
-            await record_event(
-                conn, kind="round.fill_up", subject="round", subject_id=row["code"], actor=SYSTEM
-            )
-    return moved
 
 
 async def notify_buyers(conn: asyncpg.Connection, buying_round: Round, *, kind: str) -> None:

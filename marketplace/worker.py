@@ -20,7 +20,7 @@ from group_buy.closing import begin_closing, due_rounds
 from group_buy.consenting import end_silence
 from group_buy.deciding import clear_if_decided
 from group_buy.gateway import PaymentGateway
-from group_buy.rounds import begin_due_fill_ups, open_due_rounds
+from group_buy.opening import begin_due_fill_ups, open_due_rounds
 from group_buy.settling import settle_one
 from group_buy.transactions import transaction
 from marketplace.accounts.sessions import remove_expired

@@ -53,7 +53,7 @@ async def a_whole_life(
     due = [c for c in charges if c.state == "due" and c.purpose == "balance"]
     await mark_transferred(conn, charge_id=due[0].id, coordinator_id=mine, actor=actor)
     await order_round(conn, code="round", coordinator_id=mine, actor=actor)
-    await record_delivery(conn, code="round", coordinator_id=mine, quantity=8, actor=actor)
+    await record_delivery(conn, code="round", quantity=8, actor=actor)
     refunds = [
         c for c in await list_charges(conn, round_id=buying_round.id)
         if c.purpose == "refund" and c.state == "due"

@@ -11,9 +11,9 @@ from group_buy.core.pledge import LineInput, Pledge
 from group_buy.core.round import Round, RoundPolicies
 from group_buy.deciding import clear_if_decided
 from group_buy.errors import InvalidPledge, InvalidRound, PledgeMayOnlyHelp
+from group_buy.opening import begin_due_fill_ups
 from group_buy.pledging import change_pledge, get_pledge
 from group_buy.repeating import repeat_round, schedule_rounds
-from group_buy.rounds import begin_due_fill_ups
 from group_buy.substituting import Substitute, rank_substitutes
 
 

@@ -17,13 +17,13 @@ from catalog.events import SYSTEM, Actor
 from group_buy.core.pledge import LineInput
 from group_buy.core.round import ROUND_TRANSITIONS, Round
 from group_buy.errors import InvalidRound, RoundNotFound, RoundStateConflict
+from group_buy.opening import open_due_rounds
 from group_buy.pledging import change_pledge
 from group_buy.rounds import (
     Progress,
     get_round,
     list_rounds,
     move_round,
-    open_due_rounds,
     open_round,
     read_progress,
 )
