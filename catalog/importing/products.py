@@ -131,9 +131,9 @@ async def write(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) -> None:
 
 async def _write_products(
     conn: asyncpg.Connection, products: Sequence[ProductRow]
-) -> Sequence[tuple[str, int, bool]]:
+) -> list[tuple[str, int, bool]]:
     """Insert and update; answer code, id and whether it is new of what was. Columns travel as arrays."""
-    written: Sequence[tuple[str, int, bool]] = await conn.fetch(
+    written = await conn.fetch(
         """
         INSERT INTO products AS p
             (code, vendor_id, maker_id, model, series, category, subcategory, name_ko, name_en,
@@ -171,7 +171,7 @@ async def _write_products(
         """,
         *(packed([getattr(product, name) for product in products]) for name in _WRITTEN),
     )
-    return written
+    return [(row[0], row[1], row[2]) for row in written]
 
 
 _WRITTEN = (
