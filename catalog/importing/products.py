@@ -138,7 +138,7 @@ async def write(conn: asyncpg.Connection, *, rows: Sequence[StagedRow]) -> None:
 
 async def _write_products(
     conn: asyncpg.Connection, products: Sequence[ProductRow]
-) -> Sequence[tuple[str, int, bool]]:
+) -> list[tuple[str, int, bool]]:
     """Insert and update; answer code, id and whether it is new of what was. Columns travel as arrays."""
     written = await conn.fetch(
         """
