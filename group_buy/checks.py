@@ -56,8 +56,9 @@ INVARIANTS: Final[dict[str, str]] = {
     "deposits and balances without refunds add up to what is owed now": """
         SELECT i.number FROM invoices i JOIN current_allocations a ON a.id = i.allocation_id
         WHERE a.total_krw + a.forfeited_krw <> (
-            SELECT coalesce(sum(CASE c.purpose WHEN 'deposit' THEN c.capture_krw WHEN 'balance' THEN c.amount_krw
-                                               ELSE -c.amount_krw END), 0)
+            SELECT coalesce(sum(CASE WHEN c.purpose = 'deposit' OR c.purpose = 'balance' AND c.state = 'captured'
+                                          THEN c.capture_krw
+                                     WHEN c.purpose = 'balance' THEN c.amount_krw ELSE -c.amount_krw END), 0)
             FROM charges c WHERE c.allocation_id = i.allocation_id AND c.state <> 'released')
     """,
     "no card is captured above its hold, or without an allocation": """

@@ -142,3 +142,38 @@ class ChargeStateConflict(GroupBuyError):
         super().__init__(f"charge {charge_id} is {state}")
         self.charge_id = charge_id
         self.state = state
+
+
+class BankLineNotFound(GroupBuyError):
+    """No line of this id in a file that the one who asks has brought."""
+
+    def __init__(self, bank_line_id: int) -> None:
+        super().__init__(f"no bank line {bank_line_id}")
+        self.bank_line_id = bank_line_id
+
+
+class ReferenceNotFound(GroupBuyError):
+    """Nothing that the one who asks may be paid for has this reference."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"no invoice or pledge has the reference {reference}")
+        self.reference = reference
+
+
+class BankLineRefused(GroupBuyError):
+    """The line cannot be used so; `reason` says why, `open_krw` how much of it is left."""
+
+    def __init__(self, bank_line_id: int, *, reason: str, open_krw: int) -> None:
+        super().__init__(f"bank line {bank_line_id}: {reason} ({open_krw} won left)")
+        self.bank_line_id = bank_line_id
+        self.reason = reason
+        self.open_krw = open_krw
+
+
+class BankFileRefused(GroupBuyError):
+    """A bank's file that cannot be taken as a whole; `reason` is `account_missing` or `shape_changed`."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail

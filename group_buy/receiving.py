@@ -96,8 +96,7 @@ async def mark_transferred(
     """
     row = await conn.fetchrow(
         """
-        SELECT c.state, c.amount_krw, c.purpose, c.attempt, r.code
-        FROM charges c JOIN rounds r ON r.id = c.round_id
+        SELECT c.state FROM charges c JOIN rounds r ON r.id = c.round_id
         WHERE c.id = $1 AND c.method = 'transfer' AND r.coordinator_id = $2
         FOR UPDATE OF c
         """,
@@ -108,14 +107,29 @@ async def mark_transferred(
         raise ChargeNotFound(charge_id)
     if row["state"] != "due":
         raise ChargeStateConflict(charge_id, row["state"])
-    await conn.execute(
-        "UPDATE charges SET state = 'captured', capture_krw = amount_krw WHERE id = $1 AND state = 'due'",
+    await capture_transfer(conn, charge_id=charge_id, actor=actor)
+
+
+async def capture_transfer(
+    conn: asyncpg.Connection, *, charge_id: UUID, actor: Actor, capture_krw: int | None = None
+) -> None:
+    """Write that a due transfer was made: in full, or only `capture_krw` of it when the rest is not owed any more."""
+    row = await conn.fetchrow(
+        """
+        WITH captured AS (
+            UPDATE charges SET state = 'captured', capture_krw = coalesce($2, amount_krw)
+            WHERE id = $1 AND method = 'transfer' AND state = 'due'
+            RETURNING id, attempt, purpose, capture_krw, round_id
+        ), event AS (
+            INSERT INTO charge_events (charge_id, attempt, state)
+            SELECT id, attempt, state FROM captured, unnest(ARRAY['processing', 'authorized', 'captured']) state
+        )
+        SELECT c.purpose, c.capture_krw, r.code FROM captured c JOIN rounds r ON r.id = c.round_id
+        """,
         charge_id,
+        capture_krw,
     )
-    await conn.executemany(
-        "INSERT INTO charge_events (charge_id, attempt, state) VALUES ($1, $2, $3)",
-        [(charge_id, row["attempt"], state) for state in ("processing", "authorized", "captured")],
-    )
+    assert row is not None, "the caller holds a due transfer"
     await record_event(
         conn,
         kind="charge.captured",
@@ -124,5 +138,5 @@ async def mark_transferred(
         actor=actor,
         round=row["code"],
         purpose=row["purpose"],
-        amount_krw=row["amount_krw"],
+        amount_krw=row["capture_krw"],
     )

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from marketplace.api.banking import BANKING_API
 from marketplace.api.catalog import CATALOG_API
 from marketplace.api.comparison import COMPARISON_API
 from marketplace.api.health import live, ready
@@ -17,6 +18,7 @@ API_HANDLERS: Final[list[Any]] = [
     *CATALOG_API,
     *COMPARISON_API,
     *IMPORTS_API,
+    *BANKING_API,
     RoundsController,
     PledgesController,
     ChargesController,

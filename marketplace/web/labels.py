@@ -7,6 +7,7 @@ extraction; it is translated when it is shown, not when this module is read.
 from collections.abc import Mapping
 
 from marketplace.web.i18n import gettext
+from marketplace.web.money_labels import MONEY_LABELS
 from marketplace.web.vendor_labels import VENDOR_LABELS
 
 
@@ -165,7 +166,12 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "failed": N_("실패"),
         "refunded": N_("환불됨"),
     },
-    "charge_kind": {"deposit": N_("보증금"), "balance": N_("잔금"), "full": N_("전액")},
+    "charge_kind": {
+        "deposit": N_("보증금"),
+        "balance": N_("잔금"),
+        "refund": N_("환불"),
+        "full": N_("전액"),
+    },
     "payment_method": {"transfer": N_("계좌이체"), "card": N_("카드")},
     "funding_state": {
         "none": N_("미확인"),
@@ -312,6 +318,8 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "carried_over": N_("다음 회차로 이월"),
         "released": N_("해제: 아무도 납부하지 않음"),
         "canceled": N_("취소"),
+        "pledge_received": N_("입금 반영"),
+        "pledge_receipt_undone": N_("입금 반영 되돌림"),
         "announcement": N_("운영자 공지"),
         "invited": N_("초대 링크 발급"),
         "auditor_named": N_("감사인 지정"),
@@ -334,6 +342,7 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "partner": N_("협력기관"),
     },
     **VENDOR_LABELS,
+    **MONEY_LABELS,
 }
 
 

@@ -25,6 +25,8 @@ NOTICES = {
     "funding-verified": N_("입금을 확인했습니다. 이제 이 약정이 집계됩니다."),
     "charge-retried": N_("다시 시도합니다."),
     "charge-received": N_("입금을 기록했습니다."),
+    "bank-assigned": N_("입금을 맞추었습니다."),
+    "bank-marked": N_("처리했습니다. 언제든 되돌릴 수 있습니다."),
     "round-closing": N_("마감했습니다. 보증금을 확인한 뒤 성사 여부를 판정합니다."),
     "round-canceled": N_("회차를 취소했습니다."),
     "round-opened": N_("회차를 열었습니다."),

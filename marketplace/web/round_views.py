@@ -107,6 +107,8 @@ def shown_pledge(pledge: PledgeView, *, is_open: bool) -> dict[str, Any]:
         "funding_state": pledge.funding_state,
         "placed_at": pledge.placed_at,
         "closes_at": pledge.closes_at,
+        "reference": pledge.reference,
+        "deposit_open_krw": pledge.deposit_open_krw,
         "may_withdraw": is_open and pledge.state == "placed",
         "needs_card": is_open
         and pledge.state == "placed"
@@ -130,6 +132,10 @@ def shown_charge(
         "kind": charge.purpose,
         "method": charge.method,
         "amount_krw": taken,
+        "received_krw": charge.received_krw,
+        "open_krw": charge.amount_krw - charge.received_krw
+        if charge.state == "due" and charge.received_krw
+        else None,
         "state": charge.state,
         "attempt_count": charge.attempt,
         "last_error": charge.last_error

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from marketplace.web.pages.bank_desk import BANK_DESK_PAGES
 from marketplace.web.pages.compare import COMPARE_PAGES
 from marketplace.web.pages.coordinator import COORDINATOR_PAGES
 from marketplace.web.pages.coordinator_changes import COORDINATOR_CHANGE_PAGES
@@ -58,6 +59,7 @@ PAGE_HANDLERS: Final[list[Any]] = [
     *PACKAGE_VERSION_PAGES,
     *SITEMAP_PAGES,
     *COORDINATOR_TOOLS,
+    *BANK_DESK_PAGES,
     sign_in_page,
     sign_in_submit,
     sign_in_demo,
