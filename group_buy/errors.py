@@ -177,3 +177,49 @@ class BankFileRefused(GroupBuyError):
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+
+
+class TaxInvoiceNotFound(GroupBuyError):
+    """No tax invoice of this id exists for the one who asks."""
+
+    def __init__(self, tax_invoice_id: int) -> None:
+        super().__init__(f"no tax invoice {tax_invoice_id}")
+        self.tax_invoice_id = tax_invoice_id
+
+
+class ApprovalNumberRefused(GroupBuyError):
+    """The tax office's number cannot be kept; `reason` is `shape`, `taken` (by another row) or `exists` (another one)."""
+
+    def __init__(self, tax_invoice_id: int, *, reason: str) -> None:
+        super().__init__(f"approval number of tax invoice {tax_invoice_id}: {reason}")
+        self.tax_invoice_id = tax_invoice_id
+        self.reason = reason
+
+
+class GuaranteeNotFound(GroupBuyError):
+    """No live guarantee of this id was recorded by the one who asks."""
+
+    def __init__(self, guarantee_id: UUID) -> None:
+        super().__init__(f"no guarantee {guarantee_id}")
+        self.guarantee_id = guarantee_id
+
+
+class OrganizationUnknown(GroupBuyError):
+    """No factory has this code."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"no factory {code}")
+        self.code = code
+
+
+class GuaranteeExceeded(GroupBuyError):
+    """The buyer's guarantees do not reach so far; won."""
+
+    def __init__(self, *, wanted_krw: int, capacity_krw: int, committed_krw: int) -> None:
+        super().__init__(
+            f"guarantees of {capacity_krw:,} won, {committed_krw:,} of them in use: "
+            f"{max(0, capacity_krw - committed_krw):,} left, {wanted_krw:,} wanted"
+        )
+        self.wanted_krw = wanted_krw
+        self.capacity_krw = capacity_krw
+        self.committed_krw = committed_krw

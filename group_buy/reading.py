@@ -285,3 +285,30 @@ async def list_round_audit(
         limit,
     )
     return [AuditLine(*row) for row in rows]
+
+
+async def read_funded_units(conn: asyncpg.Connection, *, round_id: int) -> int:
+    """Units of a round's pledges whose money is confirmed: by deposit, guarantee or order, or by a card's hold."""
+    units: int = await conn.fetchval(
+        """
+        SELECT coalesce(sum(l.quantity_max), 0)::bigint
+        FROM pledges p
+        JOIN LATERAL (SELECT version, state FROM pledge_versions
+                      WHERE pledge_id = p.id ORDER BY version DESC LIMIT 1) v ON v.state = 'placed'
+        JOIN pledge_lines l ON l.pledge_id = p.id AND l.version = v.version
+        WHERE p.round_id = $1 AND (
+            EXISTS (SELECT FROM pledge_fundings f WHERE f.pledge_id = p.id AND f.version = v.version)
+            OR EXISTS (SELECT FROM charges c WHERE c.pledge_id = p.id AND c.method = 'card'
+                       AND c.state IN ('authorized', 'captured')))
+        """,
+        round_id,
+    )
+    return units
+
+
+async def find_title(conn: asyncpg.Connection, *, code: str) -> dict[str, str]:
+    """A round's title as pages take it: `name_ko`, `name_en`; empty for an unknown code."""
+    row = await conn.fetchrow(
+        "SELECT title_ko AS name_ko, title_en AS name_en FROM rounds WHERE code = $1", code
+    )
+    return dict(row or {})

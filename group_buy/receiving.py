@@ -5,6 +5,7 @@ from uuid import UUID
 
 import asyncpg
 
+from catalog.core.money import vat_krw
 from catalog.events import Actor, record_event
 from group_buy.errors import (
     ChargeNotFound,
@@ -13,6 +14,7 @@ from group_buy.errors import (
     PledgeNotFound,
     RoundStateConflict,
 )
+from group_buy.guarantees import require_guarantee_capacity
 from group_buy.rounds import ROUND_LOCK
 
 FundingKind = Literal["deposit", "guarantee", "order"]
@@ -35,6 +37,7 @@ async def verify_funding(
         PledgeNotFound: no such transfer pledge in a round of this coordinator, or it was withdrawn.
         RoundStateConflict: the round is decided already.
         InvalidPledge: a deposit without money, or money without a deposit.
+        GuaranteeExceeded: the buyer's guarantees do not reach so far.
     """
     if (kind == "deposit") != (received_krw > 0):
         raise InvalidPledge(
@@ -46,7 +49,11 @@ async def verify_funding(
     await conn.execute("SELECT pg_advisory_xact_lock_shared($1, $2)", ROUND_LOCK, round_id)
     row = await conn.fetchrow(
         """
-        SELECT r.code, r.state, v.version, v.state AS pledge_state
+        SELECT r.code, r.state, v.version, v.state AS pledge_state, p.buyer_id,
+               EXISTS (SELECT FROM pledge_fundings f WHERE f.pledge_id = p.id AND f.version = v.version) AS is_funded,
+               (SELECT sum(least(coalesce(l.limit_unit_price_krw, (r.tiers->0->>'unit_price_krw')::bigint),
+                                 (r.tiers->0->>'unit_price_krw')::bigint) * l.quantity_max)::bigint
+                FROM pledge_lines l WHERE l.pledge_id = p.id AND l.version = v.version) AS value_krw
         FROM pledges p
         JOIN rounds r ON r.id = p.round_id
         JOIN LATERAL (SELECT version, state FROM pledge_versions
@@ -61,6 +68,13 @@ async def verify_funding(
         raise PledgeNotFound(pledge_id)
     if row["state"] not in {"open", "fill_up", "closing"}:
         raise RoundStateConflict(row["code"], row["state"], "funded")
+    if kind == "guarantee" and not row["is_funded"]:
+        await require_guarantee_capacity(
+            conn,
+            buyer_id=row["buyer_id"],
+            coordinator_id=coordinator_id,
+            wanted_krw=row["value_krw"] + vat_krw(row["value_krw"]),
+        )
     inserted = await conn.fetchval(
         """
         INSERT INTO pledge_fundings (pledge_id, version, kind, received_krw, verified_by)

@@ -8,6 +8,8 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from group_buy.dunning import read_reminder_days
+
 DEMO_SECRET: Final = "demo-secret-not-for-production"  # noqa: S105 - refused outside the demo
 SECRET_LENGTH_MIN: Final = 32
 FOREIGN: Final = ("database_url", "stripe_", "meili_", "log_level")
@@ -39,6 +41,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Run the worker loops inside `serve`; false when `marketplace worker` runs apart."""
     funding_window_hours: Annotated[int, Meta(ge=0, le=720)] = 72
     """How long after its close a round waits for transfers to be verified."""
+    reminder_days: str = "-3,0,3,7,14"
+    """Days after (before: negative) an invoice is due on which its buyer is reminded; empty: never."""
     session_days: Annotated[int, Meta(ge=1, le=90)] = 14
     """How long a sign-in lasts."""
     stripe_secret_key: str = ""
@@ -98,6 +102,8 @@ def read_settings(environment: Mapping[str, str] | None = None, **overrides: obj
 def _read_one(name: str, text: str) -> object:
     if name == "data_dir":
         return Path(text)
+    if name == "reminder_days":
+        read_reminder_days(text)
     field = next(f for f in msgspec.structs.fields(Settings) if f.name == name)
     return msgspec.convert(text.lower() if field.default in {True, False} else text, field.type, strict=False)
 

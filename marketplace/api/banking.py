@@ -16,6 +16,11 @@ from group_buy.bank_lines import (
     mark_line,
 )
 from group_buy.banking import BankReport
+from group_buy.core.tax_invoice import TaxInvoice
+from group_buy.dunning import OverdueInvoice, list_overdue
+from group_buy.guarantees import Guarantee, list_guarantees
+from group_buy.payouts import Payable, list_payables
+from group_buy.tax_invoices import list_tax_invoices, record_approval
 from marketplace.bank_files import UPLOAD_BYTES_MAX, take_statement
 from marketplace.deps import AnyRequest, Conn, User, signed_in
 
@@ -97,4 +102,54 @@ async def mark_bank_line(line_id: FromPath[int], data: JSONBody[MarkRequest], co
     await mark_line(conn, bank_line_id=line_id, mark=data.mark, note=data.note, actor=signed_in(user).actor)
 
 
-BANKING_API = [put_bank_import, read_bank_lines, assign_bank_line, mark_bank_line]
+class ApprovalRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The number under which the tax office took a row: 24 characters, hyphens allowed."""
+
+    approval_number: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+
+
+@get("/api/rounds/{code:str}/tax-invoices", opt={"audience": "member"}, tags=["tax"])
+async def read_tax_invoices(code: FromPath[str], conn: Conn, user: User) -> list[TaxInvoice]:
+    """List a round's tax invoices, for its vendor or coordinator. Raises RoundNotFound."""
+    return await list_tax_invoices(conn, code=code, organization_id=signed_in(user).organization_id)
+
+
+@put("/api/tax-invoices/{row_id:int}/approval", opt={"audience": "member"}, tags=["tax"], status_code=204)
+async def put_approval(
+    row_id: FromPath[int], data: JSONBody[ApprovalRequest], conn: Conn, user: User
+) -> None:
+    """Keep the tax office's number. Raises TaxInvoiceNotFound, ApprovalNumberRefused."""
+    await record_approval(
+        conn, tax_invoice_id=row_id, approval_number=data.approval_number, actor=signed_in(user).actor
+    )
+
+
+@get("/api/overdue", opt={"audience": "operator"}, tags=["bank"])
+async def read_overdue(conn: Conn, user: User) -> list[OverdueInvoice]:
+    """List the balances that are late, the latest first, at most 500."""
+    return await list_overdue(conn, coordinator_id=signed_in(user).organization_id)
+
+
+@get("/api/guarantees", opt={"audience": "operator"}, tags=["bank"])
+async def read_guarantees(conn: Conn, user: User) -> list[Guarantee]:
+    """List the guarantees that one recorded, with what they still bear, at most 500."""
+    return await list_guarantees(conn, coordinator_id=signed_in(user).organization_id)
+
+
+@get("/api/payables", opt={"audience": "operator"}, tags=["bank"])
+async def read_payables(conn: Conn, user: User) -> list[Payable]:
+    """List what is held for vendors and may be paid out, by round."""
+    return await list_payables(conn, coordinator_id=signed_in(user).organization_id)
+
+
+BANKING_API = [
+    put_bank_import,
+    read_bank_lines,
+    assign_bank_line,
+    mark_bank_line,
+    read_tax_invoices,
+    put_approval,
+    read_overdue,
+    read_guarantees,
+    read_payables,
+]

@@ -135,3 +135,121 @@ CREATE VIEW receivables AS
                          (r.tiers->0->>'unit_price_krw')::bigint) * l.quantity_max) AS krw
         FROM pledge_lines l WHERE l.pledge_id = p.id AND l.version = v.version) asked ON true
     WHERE p.funding = 'transfer';
+
+-- Reminders that were told, each once: so many days after (before: negative) an invoice was due.
+CREATE TABLE reminders (
+    charge_id  uuid NOT NULL REFERENCES charges,
+    days_after integer NOT NULL,
+    is_told    boolean NOT NULL,
+    at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (charge_id, days_after)
+);
+REVOKE UPDATE ON reminders FROM marketplace_app;
+COMMENT ON COLUMN reminders.is_told IS 'False: overtaken by a later one before a worker came by';
+
+-- What an issuer answers for, when a buyer does not pay; bounds what the buyer may commit without a deposit.
+CREATE TABLE guarantees (
+    id             uuid PRIMARY KEY,
+    coordinator_id bigint NOT NULL REFERENCES organizations,
+    buyer_id       bigint NOT NULL REFERENCES organizations,
+    issuer         text NOT NULL CHECK (issuer <> ''),
+    number         text NOT NULL CHECK (number <> ''),
+    limit_krw      bigint NOT NULL CHECK (limit_krw >= 1),
+    expires_on     date NOT NULL,
+    file_id        uuid NOT NULL REFERENCES files,
+    recorded_by    bigint NOT NULL REFERENCES people,
+    recorded_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT guarantees_are_recorded_once UNIQUE (coordinator_id, issuer, number)
+);
+REVOKE UPDATE ON guarantees FROM marketplace_app;
+CREATE TABLE guarantee_ends (
+    guarantee_id uuid PRIMARY KEY REFERENCES guarantees,
+    reason       text NOT NULL CHECK (reason <> ''),
+    person_id    bigint NOT NULL REFERENCES people,
+    at           timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+REVOKE UPDATE ON guarantee_ends FROM marketplace_app;
+
+-- Won that a buyer has committed by guarantee and not paid: what a pledge may cost at most (with VAT) before its
+-- round is decided, what is open of its balance afterwards.
+CREATE VIEW guaranteed_pledges AS
+    SELECT p.id AS pledge_id, p.buyer_id, r.coordinator_id, r.code AS round_code,
+           CASE WHEN p.outcome IS NULL THEN asked.krw + div(asked.krw, 10)
+                ELSE coalesce((SELECT sum(open_krw) FROM receivables v WHERE v.pledge_id = p.id AND v.kind = 'balance'), 0)
+           END::bigint AS committed_krw
+    FROM pledges p
+    JOIN rounds r ON r.id = p.round_id
+    JOIN LATERAL (SELECT version, state FROM pledge_versions
+                  WHERE pledge_id = p.id ORDER BY version DESC LIMIT 1) v ON v.state = 'placed'
+    JOIN pledge_fundings f ON f.pledge_id = p.id AND f.version = v.version AND f.kind = 'guarantee'
+    JOIN LATERAL (
+        SELECT sum(least(coalesce(l.limit_unit_price_krw, (r.tiers->0->>'unit_price_krw')::bigint),
+                         (r.tiers->0->>'unit_price_krw')::bigint) * l.quantity_max) AS krw
+        FROM pledge_lines l WHERE l.pledge_id = p.id AND l.version = v.version) asked ON true;
+
+-- What the tax office and a bank ask of an organization, beside its name and business number.
+CREATE TABLE billing_profiles (
+    organization_id bigint PRIMARY KEY REFERENCES organizations,
+    representative  text NOT NULL,
+    address         text NOT NULL DEFAULT '',
+    business_type   text NOT NULL DEFAULT '',
+    business_item   text NOT NULL DEFAULT '',
+    email           text NOT NULL DEFAULT '',
+    bank            text NOT NULL DEFAULT '',
+    account         text NOT NULL DEFAULT '',
+    account_holder  text NOT NULL DEFAULT '',
+    person_id       bigint NOT NULL REFERENCES people,
+    changed_at      timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- Drawn up for the tax office: the first row of an allocation, and a signed difference for each later change.
+CREATE TABLE tax_invoices (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    allocation_id uuid NOT NULL REFERENCES allocations,
+    entry_no      integer NOT NULL CHECK (entry_no >= 1),
+    kind          text NOT NULL CHECK (kind IN ('original', 'change', 'return', 'cancel')),
+    written_on    date NOT NULL,
+    quantity      integer NOT NULL,
+    supply_krw    bigint NOT NULL,
+    vat_krw       bigint NOT NULL,
+    total_krw     bigint NOT NULL,
+    person_id     bigint REFERENCES people,
+    at            timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT tax_invoices_are_numbered UNIQUE (allocation_id, entry_no),
+    CONSTRAINT tax_invoices_total_is_supply_and_vat CHECK (total_krw = supply_krw + vat_krw),
+    CONSTRAINT tax_invoices_begin_with_an_original CHECK ((kind = 'original') = (entry_no = 1))
+);
+REVOKE UPDATE ON tax_invoices FROM marketplace_app;
+CREATE TABLE tax_invoice_approvals (
+    tax_invoice_id  bigint PRIMARY KEY REFERENCES tax_invoices,
+    approval_number text NOT NULL CONSTRAINT tax_invoice_approvals_are_unique UNIQUE
+        CHECK (approval_number ~ '^[0-9]{16}[0-9A-Za-z]{8}$'),
+    person_id       bigint NOT NULL REFERENCES people,
+    at              timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+REVOKE UPDATE ON tax_invoice_approvals FROM marketplace_app;
+
+-- Money that the coordinator holds for vendors, paid out after delivery.
+CREATE TABLE payout_batches (
+    id             uuid PRIMARY KEY,
+    coordinator_id bigint NOT NULL REFERENCES organizations,
+    person_id      bigint NOT NULL REFERENCES people,
+    at             timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+REVOKE UPDATE ON payout_batches FROM marketplace_app;
+CREATE TABLE payouts (
+    batch_id       uuid NOT NULL REFERENCES payout_batches,
+    round_id       bigint NOT NULL REFERENCES rounds,
+    vendor_id      bigint NOT NULL REFERENCES organizations,
+    held_krw       bigint NOT NULL,
+    fee_krw        bigint NOT NULL CHECK (fee_krw >= 0),
+    fee_vat_krw    bigint NOT NULL CHECK (fee_vat_krw >= 0),
+    earlier_krw    bigint NOT NULL CHECK (earlier_krw >= 0),
+    amount_krw     bigint NOT NULL CHECK (amount_krw >= 1),
+    bank           text NOT NULL CHECK (bank <> ''),
+    account        text NOT NULL CHECK (account <> ''),
+    account_holder text NOT NULL CHECK (account_holder <> ''),
+    PRIMARY KEY (batch_id, round_id),
+    CONSTRAINT payouts_add_up CHECK (amount_krw = held_krw - fee_krw - fee_vat_krw - earlier_krw)
+);
+REVOKE UPDATE ON payouts FROM marketplace_app;

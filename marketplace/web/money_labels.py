@@ -22,6 +22,17 @@ MONEY_LABELS: Mapping[str, Mapping[str, str]] = {
         "recorded_by_hand": N_("손으로 이미 기록함"),
         "reopened": N_("다시 배정 대기"),
     },
+    "tax_invoice_kind": {
+        "original": N_("세금계산서"),
+        "change": N_("수정: 공급가액 변동"),
+        "return": N_("수정: 환입"),
+        "cancel": N_("수정: 계약의 해제"),
+    },
+    "approval_refusal": {
+        "shape": N_("승인번호는 24자리입니다(발급일 8자리, 숫자 8자리, 영문·숫자 8자리)."),
+        "taken": N_("다른 세금계산서에 이미 적힌 승인번호입니다."),
+        "exists": N_("이미 다른 승인번호가 적혀 있습니다."),
+    },
     "bank_refusal": {
         "account_missing": N_("파일에 계좌번호가 없습니다. 여섯 자리 이상의 숫자로 적어 주세요."),
         "shape_changed": N_(

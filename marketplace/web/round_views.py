@@ -83,6 +83,9 @@ def shown_progress(
         if buying_round.quantity is not None
         else meter_quantity(buying_round.tiers, progress),
         "quantity_funded": units_funded,
+        "quantity_unfunded": None
+        if units_funded is None or buying_round.decided_at is not None
+        else max(0, progress.units_wanted - units_funded),
         "member_count": progress.buyers,
         "is_reached": progress.unit_price_krw is not None,
         "is_safe": progress.is_safe,

@@ -11,6 +11,7 @@ from marketplace.web.pages.coordinator_vendors import COORDINATOR_VENDOR_PAGES
 from marketplace.web.pages.home import HOME_PAGES
 from marketplace.web.pages.images import IMAGE_PAGES
 from marketplace.web.pages.inbox import INBOX_PAGES
+from marketplace.web.pages.money_desk import MONEY_DESK_PAGES
 from marketplace.web.pages.my import MY_PAGES
 from marketplace.web.pages.origin_desk import ORIGIN_DESK_PAGES
 from marketplace.web.pages.package_versions import PACKAGE_VERSION_PAGES
@@ -25,6 +26,7 @@ from marketplace.web.pages.service_centers import SERVICE_CENTER_PAGES
 from marketplace.web.pages.sign_in import sign_in_demo, sign_in_page, sign_in_submit, sign_out_submit
 from marketplace.web.pages.sitemap import SITEMAP_PAGES
 from marketplace.web.pages.static_files import STATIC_FILES
+from marketplace.web.pages.tax_desk import TAX_DESK_PAGES
 from marketplace.web.pages.vendor_desk import VENDOR_DESK_PAGES
 from marketplace.web.pages.vendor_evidence import VENDOR_EVIDENCE_PAGES
 from marketplace.web.pages.vendor_imports import VENDOR_IMPORT_PAGES
@@ -60,6 +62,8 @@ PAGE_HANDLERS: Final[list[Any]] = [
     *SITEMAP_PAGES,
     *COORDINATOR_TOOLS,
     *BANK_DESK_PAGES,
+    *TAX_DESK_PAGES,
+    *MONEY_DESK_PAGES,
     sign_in_page,
     sign_in_submit,
     sign_in_demo,
