@@ -85,6 +85,23 @@ INVARIANTS: Final[dict[str, str]] = {
             FROM charges c WHERE c.pledge_id = p.id AND c.method = 'transfer'
               AND (c.purpose = 'deposit' OR c.purpose = 'refund' AND c.allocation_id IS NULL))
     """,
+    "no bank line pays more than it brought, and none is used while it is set aside": """
+        SELECT bank_line_id::text FROM bank_line_standings
+        WHERE open_krw NOT BETWEEN 0 AND received_krw OR (mark <> 'reopened' AND open_krw < received_krw)
+    """,
+    "no balance got more by bank than it asks, and one that got it all is captured": """
+        SELECT c.id::text FROM charges c
+        JOIN (SELECT charge_id, sum(amount_krw) AS krw FROM receipts WHERE kind = 'balance' GROUP BY charge_id) e
+             ON e.charge_id = c.id
+        WHERE c.purpose = 'balance' AND (e.krw NOT BETWEEN 0 AND c.amount_krw OR (e.krw = c.amount_krw AND c.state = 'due'))
+    """,
+    "tax invoices of an allocation begin with one original and never pass below nothing": """
+        SELECT allocation_id::text FROM tax_invoices GROUP BY allocation_id
+        HAVING count(*) FILTER (WHERE kind = 'original') <> 1 OR sum(supply_krw) < 0 OR sum(vat_krw) < 0
+    """,
+    "no vendor was paid out more than was held": """
+        SELECT round_id::text FROM payouts GROUP BY round_id HAVING sum(amount_krw) > max(held_krw - fee_krw - fee_vat_krw)
+    """,
     "every decision of a round has its proof": """
         SELECT r.code FROM rounds r
         WHERE r.decided_at IS NOT NULL AND NOT EXISTS (SELECT FROM clearings c WHERE c.round_id = r.id)
