@@ -46,15 +46,20 @@ async def list_waiting_lines(
     """The queue of an organization: lines that came in and are not wholly used or set aside, the oldest first."""
     rows = await conn.fetch(
         f"""
+        WITH owed AS MATERIALIZED (
+            SELECT v.reference, v.invoice_number, v.round_code, v.open_krw, v.due_on, o.name_ko, o.name_en,
+                   {BARE_NAME} AS bare_name
+            FROM receivables v JOIN organizations o ON o.id = v.buyer_id
+            WHERE {MAY_RECEIVE} AND v.open_krw > 0
+              AND (v.kind = 'balance' OR v.round_state IN ('open', 'fill_up', 'closing'))
+        )
         SELECT s.*, hints.found FROM (
             SELECT s.*, replace(s.searched, ' ', '') AS squeezed FROM bank_line_standings s
             WHERE open_krw > 0 AND mark = 'reopened' AND {OWN_LINES} ORDER BY booked_at, bank_line_id LIMIT $2) s
         LEFT JOIN LATERAL (
             SELECT jsonb_agg(h) AS found FROM (
-                SELECT v.reference, v.invoice_number, v.round_code, v.open_krw, o.name_ko, o.name_en
-                FROM receivables v JOIN organizations o ON o.id = v.buyer_id
-                WHERE {MAY_RECEIVE} AND v.open_krw > 0
-                  AND (v.open_krw = s.open_krw OR strpos(s.squeezed, {BARE_NAME}) > 0)
+                SELECT reference, invoice_number, round_code, open_krw, name_ko, name_en FROM owed v
+                WHERE v.open_krw = s.open_krw OR strpos(s.squeezed, v.bare_name) > 0
                 ORDER BY v.open_krw = s.open_krw DESC, v.due_on, v.reference LIMIT 5) h) hints ON true
         ORDER BY s.booked_at, s.bank_line_id
         """,

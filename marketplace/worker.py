@@ -25,6 +25,7 @@ from group_buy.rounds import begin_due_fill_ups, open_due_rounds
 from group_buy.settling import settle_one
 from group_buy.transactions import transaction
 from marketplace.accounts.sessions import remove_expired
+from marketplace.bank_files import remove_checked_files
 from marketplace.import_files import work_on_import
 from marketplace.payments.webhooks import process_one_webhook
 from search_config.engine import SearchEngine
@@ -111,6 +112,7 @@ async def clean_up(pool: asyncpg.Pool) -> int:
     """
     async with transaction(pool) as conn:
         await remove_expired(conn)
+        await remove_checked_files(conn)
         today = await conn.fetchval("SELECT (clock_timestamp() AT TIME ZONE 'Asia/Seoul')::date")
         await mark_expired_dirty(conn, since=today - timedelta(days=2), until=today)
     async with transaction(pool) as conn:

@@ -105,7 +105,7 @@ CREATE VIEW bank_line_standings AS
 
 -- What may be paid by transfer now, under the text that is written on it. Deposits are asked for before the close.
 CREATE VIEW receivables AS
-    SELECT i.reference, 'balance' AS kind, r.id AS round_id, r.code AS round_code, r.coordinator_id,
+    SELECT i.reference, 'balance' AS kind, r.id AS round_id, r.code AS round_code, r.state AS round_state, r.coordinator_id,
            r.vendor_id, r.custody, i.buyer_id, a.pledge_id, i.number AS invoice_number, i.due_on,
            coalesce(due.krw, 0)::bigint - coalesce(due.received_krw, 0)::bigint AS open_krw
     FROM invoices i
@@ -116,9 +116,10 @@ CREATE VIEW receivables AS
                sum((SELECT coalesce(sum(amount_krw), 0) FROM receipts e
                     WHERE e.charge_id = c.id AND e.kind = 'balance')) AS received_krw
         FROM charges c
-        WHERE c.allocation_id = a.id AND c.purpose = 'balance' AND c.method = 'transfer' AND c.state = 'due') due ON true
+        -- by pledge and purpose, for which there is an index
+        WHERE c.pledge_id = a.pledge_id AND c.purpose = 'balance' AND c.method = 'transfer' AND c.state = 'due') due ON true
     UNION ALL
-    SELECT 'SFP' || to_char(p.reference_no, 'FM000000'), 'deposit', r.id, r.code, r.coordinator_id,
+    SELECT 'SFP' || to_char(p.reference_no, 'FM000000'), 'deposit', r.id, r.code, r.state, r.coordinator_id,
            r.vendor_id, r.custody, p.buyer_id, p.id, NULL, NULL,
            CASE WHEN r.state IN ('open', 'fill_up', 'closing') AND v.state = 'placed' AND NOT EXISTS (
                     SELECT FROM pledge_fundings f WHERE f.pledge_id = p.id AND f.version = v.version)

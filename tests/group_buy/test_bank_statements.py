@@ -1,5 +1,7 @@
 """Statements of banks: what came is booked once, in parts or with a surplus, and can be taken back without rewriting."""
 
+import asyncio
+import random
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +12,7 @@ from builders import a_coordinator, a_pledge, a_round, fund
 from catalog.events import Actor
 from group_buy.bank_lines import assign_line, list_used_lines, list_waiting_lines, mark_line
 from group_buy.banking import BankReport, import_statement
+from group_buy.checks import check_invariants
 from group_buy.closing import begin_closing
 from group_buy.core.pledge import Pledge
 from group_buy.core.round import Round
@@ -17,6 +20,7 @@ from group_buy.deciding import clear_if_decided
 from group_buy.delivering import order_round, record_delivery
 from group_buy.errors import BankFileRefused, BankLineNotFound, BankLineRefused, ReferenceNotFound
 from group_buy.reading import get_invoice, list_buyer_pledges, list_charges
+from group_buy.transactions import transaction
 
 HEADER = "거래일시,적요,입금액,출금액,잔액\n"
 ACCOUNT = "110-123-456789"
@@ -320,6 +324,41 @@ async def test_a_vendor_matches_balances_that_come_to_it_and_no_deposits(checked
     )
     assert [part.amount_krw for part in report.booked] == [2_200_000]
     assert [line.reason for line in report.unmatched] == ["unknown_reference"]
+
+
+async def test_slices_of_a_statement_in_any_order_book_the_same(checked: asyncpg.Connection) -> None:
+    actor = await a_coordinator(checked)
+    _, [pledge] = await cleared(checked, actor, 2)
+    reference = await reference_of(checked, pledge)
+    chance = random.Random(6)
+    rows = lines(*[(reference, 1_000 + n % 3) for n in range(40)]).decode("cp949").splitlines(keepends=True)
+    for _ in range(12):
+        start = chance.randrange(1, 41)
+        part = rows[start : start + chance.randrange(1, 20)]
+        chance.shuffle(part)
+        await bring(checked, actor, "".join([rows[0], *part]).encode("cp949"))
+    report = await bring(checked, actor, "".join(rows).encode())
+    assert report.new + report.known == 40
+    assert await checked.fetchval("SELECT count(*) FROM bank_lines") == 40
+    assert await open_of(checked, reference) == 2_200_000 - sum(1_000 + n % 3 for n in range(40))
+
+
+async def test_the_same_file_at_the_same_time_is_booked_once(
+    pool: asyncpg.Pool, conn: asyncpg.Connection
+) -> None:
+    actor = await a_coordinator(conn)
+    _, [pledge] = await cleared(conn, actor, 2)
+    reference = await reference_of(conn, pledge)
+    content = lines(*[(reference, 1_000) for _ in range(20)])
+
+    async def work() -> BankReport:
+        async with transaction(pool) as own:
+            return await bring(own, actor, content)
+
+    reports = await asyncio.gather(*(work() for _ in range(6)))
+    assert sorted(report.new for report in reports) == [0, 0, 0, 0, 0, 20]
+    assert await open_of(conn, reference) == 2_200_000 - 20_000
+    assert [result for result in await check_invariants(conn) if result.violations] == []
 
 
 async def test_the_application_can_not_rewrite_what_came(conn: asyncpg.Connection) -> None:

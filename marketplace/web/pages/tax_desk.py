@@ -46,21 +46,14 @@ async def _tax_page(
     **context: Any,
 ) -> Response[str]:
     invoices = await list_tax_invoices(conn, code=code, organization_id=me.organization_id)
-    missing = sorted(
-        {
-            (party.name, name)
-            for invoice in invoices
-            for party in (invoice.vendor, invoice.buyer)
-            for name in party.missing
-        }
-    )
+    parties = {party.name: party.missing for invoice in invoices for party in (invoice.vendor, invoice.buyer)}
     shown: dict[str, Any] = {
         "section": _section(me),
         "base": f"/{_section(me)}/rounds/{code}/tax",
         "code": code,
         "title": await find_title(conn, code=code),
         "invoices": invoices,
-        "missing": missing,
+        "missing": sorted((name, missing) for name, missing in parties.items() if missing),
         "waiting_changes": await count_waiting_changes(conn, code=code),
         "today": await conn.fetchval("SELECT (clock_timestamp() AT TIME ZONE 'Asia/Seoul')::date"),
         "sums": {
