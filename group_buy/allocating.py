@@ -242,14 +242,15 @@ async def settle_outcomes(conn: asyncpg.Connection, buying_round: Round) -> None
     await release_holds(conn, buying_round)
     rows = await conn.fetch(
         """
-        SELECT p.id, p.buyer_id, received.krw - coalesce(taken.krw, 0) AS krw
+        SELECT p.id, p.buyer_id, received.krw - coalesce(used.krw, 0) AS krw
         FROM pledges p
         JOIN (SELECT pledge_id, sum(received_krw)::bigint AS krw FROM pledge_fundings GROUP BY pledge_id) received
              ON received.pledge_id = p.id
-        LEFT JOIN (SELECT pledge_id, sum(capture_krw)::bigint AS krw FROM charges
-                   WHERE round_id = $1 AND purpose = 'deposit' AND method = 'transfer' GROUP BY pledge_id) taken
-             ON taken.pledge_id = p.id
-        WHERE p.round_id = $1 AND p.outcome <> 'carried' AND received.krw > coalesce(taken.krw, 0)
+        LEFT JOIN (SELECT pledge_id, sum(coalesce(capture_krw, amount_krw))::bigint AS krw FROM charges
+                   WHERE round_id = $1 AND method = 'transfer'
+                     AND (purpose = 'deposit' OR purpose = 'refund' AND allocation_id IS NULL)
+                   GROUP BY pledge_id) used ON used.pledge_id = p.id
+        WHERE p.round_id = $1 AND p.outcome <> 'carried' AND received.krw > coalesce(used.krw, 0)
         """,
         buying_round.id,
     )

@@ -8,9 +8,11 @@ from uuid import UUID
 import asyncpg
 
 from catalog.core.money import vat_krw
+from catalog.events import SYSTEM
 from group_buy.allocating import AllocatedPledge, insert_transfers, write_allocations
 from group_buy.core.clearing import LineId
 from group_buy.core.round import Round
+from group_buy.receiving import capture_transfer
 from group_buy.rounds import pledge_of
 
 ChangeReason = Literal["lapsed", "reclearing", "delivery", "survey_exit"]
@@ -123,8 +125,8 @@ async def _balance_out(
     """Make deposits + balances - refunds of an allocation what is owed now, to the won."""
     sums = await conn.fetchrow(
         """
-        SELECT coalesce(sum(CASE purpose WHEN 'deposit' THEN capture_krw WHEN 'balance' THEN amount_krw
-                                         ELSE -amount_krw END), 0)::bigint AS entered_krw,
+        SELECT coalesce(sum(CASE WHEN purpose = 'deposit' OR purpose = 'balance' AND state = 'captured' THEN capture_krw
+                                 WHEN purpose = 'balance' THEN amount_krw ELSE -amount_krw END), 0)::bigint AS entered_krw,
                coalesce(sum(amount_krw) FILTER (WHERE purpose = 'balance' AND state = 'due'), 0)::bigint AS due_krw
         FROM charges WHERE allocation_id = $1 AND state <> 'released'
         """,
@@ -136,6 +138,7 @@ async def _balance_out(
         return
     who = (row["pledge_id"], row["id"], row["buyer_id"])
     if missing_krw < 0 and sums["due_krw"]:
+        missing_krw += sums["due_krw"] - await _keep_received(conn, row["id"])
         await conn.execute(
             """
             WITH dropped AS (
@@ -146,11 +149,26 @@ async def _balance_out(
             """,
             row["id"],
         )
-        missing_krw += sums["due_krw"]
     if missing_krw > 0:
         await insert_transfers(conn, buying_round, purpose="balance", owed=[(*who, missing_krw)])
     elif missing_krw < 0:
         await insert_transfers(conn, buying_round, purpose="refund", owed=[(*who, -missing_krw)])
+
+
+async def _keep_received(conn: asyncpg.Connection, allocation_id: UUID) -> int:
+    """Capture what came in for balances that are partly paid; return those won. The rest of them is not owed so."""
+    rows = await conn.fetch(
+        """
+        SELECT c.id, e.krw FROM charges c
+        JOIN (SELECT charge_id, sum(amount_krw)::bigint AS krw FROM receipts WHERE kind = 'balance' GROUP BY charge_id) e
+             ON e.charge_id = c.id
+        WHERE c.allocation_id = $1 AND c.purpose = 'balance' AND c.state = 'due' AND e.krw > 0 ORDER BY c.entry_no
+        """,
+        allocation_id,
+    )
+    for row in rows:
+        await capture_transfer(conn, charge_id=row["id"], actor=SYSTEM, capture_krw=row["krw"])
+    return sum(row["krw"] for row in rows)
 
 
 async def _admit(

@@ -58,8 +58,9 @@ INVARIANTS: Final[dict[str, str]] = {
     "deposits and balances without refunds add up to what is owed now": """
         SELECT i.number FROM invoices i JOIN current_allocations a ON a.id = i.allocation_id
         WHERE a.total_krw + a.forfeited_krw <> (
-            SELECT coalesce(sum(CASE c.purpose WHEN 'deposit' THEN c.capture_krw WHEN 'balance' THEN c.amount_krw
-                                               ELSE -c.amount_krw END), 0)
+            SELECT coalesce(sum(CASE WHEN c.purpose = 'deposit' OR c.purpose = 'balance' AND c.state = 'captured'
+                                          THEN c.capture_krw
+                                     WHEN c.purpose = 'balance' THEN c.amount_krw ELSE -c.amount_krw END), 0)
             FROM charges c WHERE c.allocation_id = i.allocation_id AND c.state <> 'released')
     """,
     "no card is captured above its hold, or without an allocation": """
@@ -85,6 +86,23 @@ INVARIANTS: Final[dict[str, str]] = {
             SELECT coalesce(sum(CASE WHEN purpose = 'deposit' THEN capture_krw ELSE amount_krw END), 0)
             FROM charges c WHERE c.pledge_id = p.id AND c.method = 'transfer'
               AND (c.purpose = 'deposit' OR c.purpose = 'refund' AND c.allocation_id IS NULL))
+    """,
+    "no bank line pays more than it brought, and none is used while it is set aside": """
+        SELECT bank_line_id::text FROM bank_line_standings
+        WHERE open_krw NOT BETWEEN 0 AND received_krw OR (mark <> 'reopened' AND open_krw < received_krw)
+    """,
+    "no balance got more by bank than it asks, and one that got it all is captured": """
+        SELECT c.id::text FROM charges c
+        JOIN (SELECT charge_id, sum(amount_krw) AS krw FROM receipts WHERE kind = 'balance' GROUP BY charge_id) e
+             ON e.charge_id = c.id
+        WHERE c.purpose = 'balance' AND (e.krw NOT BETWEEN 0 AND c.amount_krw OR (e.krw = c.amount_krw AND c.state = 'due'))
+    """,
+    "tax invoices of an allocation begin with one original and never pass below nothing": """
+        SELECT allocation_id::text FROM tax_invoices GROUP BY allocation_id
+        HAVING count(*) FILTER (WHERE kind = 'original') <> 1 OR sum(supply_krw) < 0 OR sum(vat_krw) < 0
+    """,
+    "no vendor was paid out more than was held": """
+        SELECT round_id::text FROM payouts GROUP BY round_id HAVING sum(amount_krw) > max(held_krw - fee_krw - fee_vat_krw)
     """,
     "every decision of a round has its proof": """
         SELECT r.code FROM rounds r

@@ -145,12 +145,17 @@ async def _count_undecided(conn: asyncpg.Connection, buying_round: Round) -> tup
 async def confirmed_pledges(conn: asyncpg.Connection, buying_round: Round) -> dict[str, AllocatedPledge]:
     """Find the pledges whose money is confirmed: an authorized hold, or a verified funding.
 
+    All that came for a confirmed pledge is its deposit, less what was taken back because it was another's.
+
     Where a card's whole deposit is below what a card can be charged, a saved card is enough.
     """
     rows = await conn.fetch(
         f"""
         SELECT pledge.id, pledge.buyer_id, CASE WHEN c.state = 'authorized' THEN c.id END AS hold_charge_id,
-               coalesce(f.received_krw, 0) AS received_krw
+               CASE WHEN f.pledge_id IS NULL THEN 0 ELSE (
+                   SELECT sum(b.received_krw) FROM pledge_fundings b WHERE b.pledge_id = pledge.id)
+                   - (SELECT coalesce(sum(b.amount_krw), 0) FROM charges b
+                      WHERE b.pledge_id = pledge.id AND b.purpose = 'refund') END::bigint AS received_krw
         FROM ({PLACED_PLEDGES}) pledge
         LEFT JOIN {NEWEST_HOLD} c ON pledge.funding = 'card'
         LEFT JOIN pledge_fundings f ON f.pledge_id = pledge.id AND f.version = pledge.version

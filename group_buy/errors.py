@@ -188,3 +188,84 @@ class ChargeStateConflict(GroupBuyError):
         super().__init__(f"charge {charge_id} is {state}")
         self.charge_id = charge_id
         self.state = state
+
+
+class BankLineNotFound(GroupBuyError):
+    """No line of this id in a file that the one who asks has brought."""
+
+    def __init__(self, bank_line_id: int) -> None:
+        super().__init__(f"no bank line {bank_line_id}")
+        self.bank_line_id = bank_line_id
+
+
+class ReferenceNotFound(GroupBuyError):
+    """Nothing that the one who asks may be paid for has this reference."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"no invoice or pledge has the reference {reference}")
+        self.reference = reference
+
+
+class BankLineRefused(GroupBuyError):
+    """The line cannot be used so; `reason` says why, `open_krw` how much of it is left."""
+
+    def __init__(self, bank_line_id: int, *, reason: str, open_krw: int) -> None:
+        super().__init__(f"bank line {bank_line_id}: {reason} ({open_krw} won left)")
+        self.bank_line_id = bank_line_id
+        self.reason = reason
+        self.open_krw = open_krw
+
+
+class BankFileRefused(GroupBuyError):
+    """A bank's file that cannot be taken as a whole; `reason` is `account_missing` or `shape_changed`."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class TaxInvoiceNotFound(GroupBuyError):
+    """No tax invoice of this id exists for the one who asks."""
+
+    def __init__(self, tax_invoice_id: int) -> None:
+        super().__init__(f"no tax invoice {tax_invoice_id}")
+        self.tax_invoice_id = tax_invoice_id
+
+
+class ApprovalNumberRefused(GroupBuyError):
+    """The tax office's number cannot be kept; `reason` is `shape`, `taken` (by another row) or `exists` (another one)."""
+
+    def __init__(self, tax_invoice_id: int, *, reason: str) -> None:
+        super().__init__(f"approval number of tax invoice {tax_invoice_id}: {reason}")
+        self.tax_invoice_id = tax_invoice_id
+        self.reason = reason
+
+
+class GuaranteeNotFound(GroupBuyError):
+    """No live guarantee of this id was recorded by the one who asks."""
+
+    def __init__(self, guarantee_id: UUID) -> None:
+        super().__init__(f"no guarantee {guarantee_id}")
+        self.guarantee_id = guarantee_id
+
+
+class OrganizationUnknown(GroupBuyError):
+    """No factory has this code."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"no factory {code}")
+        self.code = code
+
+
+class GuaranteeExceeded(GroupBuyError):
+    """The buyer's guarantees do not reach so far; won."""
+
+    def __init__(self, *, wanted_krw: int, capacity_krw: int, committed_krw: int) -> None:
+        super().__init__(
+            f"guarantees of {capacity_krw:,} won, {committed_krw:,} of them in use: "
+            f"{max(0, capacity_krw - committed_krw):,} left, {wanted_krw:,} wanted"
+        )
+        self.wanted_krw = wanted_krw
+        self.capacity_krw = capacity_krw
+        self.committed_krw = committed_krw

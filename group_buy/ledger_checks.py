@@ -41,7 +41,7 @@ LEDGER_INVARIANTS: Final[dict[str, str]] = {
         SELECT r.code FROM rounds r
         WHERE coalesce((SELECT sum(signed_krw) FROM ledger_sides s WHERE s.round_id = r.id AND s.account = 'money'), 0) <> (
             SELECT coalesce(sum(f.received_krw), 0) FROM pledge_fundings f JOIN pledges p ON p.id = f.pledge_id
-            WHERE p.round_id = r.id AND NOT (f.version = 1 AND EXISTS (
+            WHERE p.round_id = r.id AND NOT (f.version IN (0, 1) AND EXISTS (
                 SELECT FROM pledges old JOIN pledge_fundings b ON b.pledge_id = old.id AND b.received_krw > 0
                 WHERE old.carried_to_id = p.id))
         ) + (

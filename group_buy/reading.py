@@ -37,12 +37,14 @@ PLEDGE_VIEW = f"""
                 'supply_krw', a.supply_krw, 'vat_krw', a.vat_krw, 'total_krw', a.total_krw,
                 'deposit_krw', i.deposit_krw, 'balance_krw', i.balance_krw, 'invoice_number', i.number)
             FROM current_allocations a JOIN invoices i ON i.allocation_id = a.id
-            WHERE a.pledge_id = pledge.id) AS allocation, pledge.version
+            WHERE a.pledge_id = pledge.id) AS allocation, pledge.version,
+           owed.reference, coalesce(owed.open_krw, 0) AS deposit_open_krw
     FROM (SELECT p.*, v.version, v.state FROM pledges p
           JOIN LATERAL (SELECT version, state FROM pledge_versions
                         WHERE pledge_id = p.id ORDER BY version DESC LIMIT 1) v ON true) pledge
     JOIN rounds r ON r.id = pledge.round_id
     LEFT JOIN pledge_fundings f ON f.pledge_id = pledge.id AND f.version = pledge.version
+    LEFT JOIN receivables owed ON owed.pledge_id = pledge.id AND owed.kind = 'deposit'
     LEFT JOIN LATERAL (SELECT state FROM charges WHERE pledge_id = pledge.id AND purpose = 'deposit' AND method = 'card'
                        ORDER BY entry_no DESC LIMIT 1) d ON true
     LEFT JOIN LATERAL (SELECT state FROM payment_methods WHERE pledge_id = pledge.id
@@ -64,7 +66,10 @@ class PledgeAllocation(msgspec.Struct, frozen=True):
 
 
 class PledgeView(msgspec.Struct, frozen=True):
-    """One pledge with its round, its money and what it got; `lines` are those of the last placed version."""
+    """One pledge with its round, its money and what it got; `lines` are those of the last placed version.
+
+    By transfer, `reference` is what to write on a deposit, and `deposit_open_krw` what of it may be paid now (won).
+    """
 
     id: UUID
     buyer_id: int
@@ -84,6 +89,8 @@ class PledgeView(msgspec.Struct, frozen=True):
     lines: list[dict[str, Any]]
     allocation: PledgeAllocation | None
     version: int
+    reference: str | None
+    deposit_open_krw: int
 
     @property
     def quantity_min(self) -> int:
@@ -103,7 +110,7 @@ class PledgeView(msgspec.Struct, frozen=True):
 
 
 class ChargeView(msgspec.Struct, frozen=True):
-    """One charge as its buyer or coordinator sees it."""
+    """One charge as its buyer or coordinator sees it; `received_krw` of a balance came by bank already."""
 
     id: UUID
     pledge_id: UUID
@@ -117,6 +124,7 @@ class ChargeView(msgspec.Struct, frozen=True):
     due_at: datetime
     last_error: str | None
     invoice_number: str | None
+    received_krw: int
 
 
 class Party(msgspec.Struct, frozen=True):
@@ -149,6 +157,7 @@ class InvoiceView(msgspec.Struct, frozen=True):
     balance_state: str
     seller: Party
     buyer: Party
+    balance_open_krw: int
 
 
 def _read_pledge_view(row: asyncpg.Record) -> PledgeView:
@@ -197,7 +206,8 @@ async def list_charges(
         SELECT c.id, c.pledge_id, c.buyer_id, c.purpose, c.method, c.amount_krw, c.capture_krw, c.state, c.attempt,
                CASE WHEN i.due_on IS NULL THEN c.due_at
                     ELSE (i.due_on + 1)::timestamp AT TIME ZONE 'Asia/Seoul' - interval '1 minute' END,
-               c.last_error, i.number
+               c.last_error, i.number, coalesce((SELECT sum(amount_krw) FROM receipts e
+                                                 WHERE e.charge_id = c.id AND e.kind = 'balance'), 0)::bigint
         FROM charges c
         LEFT JOIN invoices i ON i.allocation_id = c.allocation_id AND c.purpose = 'balance'
         WHERE ($1::bigint IS NULL OR c.buyer_id = $1) AND ($2::bigint IS NULL OR c.round_id = $2)
@@ -222,13 +232,15 @@ async def get_invoice(conn: asyncpg.Connection, *, number: str, organization_id:
         SELECT i.number, i.reference, r.code, r.title_ko, r.title_en, a.quantity, a.unit_price_krw,
                i.supply_krw, i.vat_krw, i.total_krw, i.deposit_krw, i.balance_krw, i.issued_at, i.due_on,
                r.is_illustrative,
-               coalesce((SELECT state FROM charges c WHERE c.allocation_id = a.id AND c.purpose = 'balance'), 'captured'),
+               CASE WHEN EXISTS (SELECT FROM charges c WHERE c.allocation_id = a.id AND c.purpose = 'balance'
+                                 AND c.state = 'due') THEN 'due' ELSE 'captured' END,
                (SELECT jsonb_build_object('name_ko', o.name_ko, 'name_en', o.name_en,
                     'business_number', o.business_number, 'region', o.region)
                 FROM organizations o WHERE o.id = i.vendor_id),
                (SELECT jsonb_build_object('name_ko', o.name_ko, 'name_en', o.name_en,
                     'business_number', o.business_number, 'region', o.region)
-                FROM organizations o WHERE o.id = i.buyer_id)
+                FROM organizations o WHERE o.id = i.buyer_id),
+               (SELECT open_krw FROM receivables v WHERE v.reference = i.reference)
         FROM invoices i
         JOIN allocations a ON a.id = i.allocation_id
         JOIN rounds r ON r.id = a.round_id
@@ -239,8 +251,8 @@ async def get_invoice(conn: asyncpg.Connection, *, number: str, organization_id:
     )
     if row is None:
         raise InvoiceNotFound(number)
-    *values, seller, buyer = row
-    values += [msgspec.convert(seller, Party), msgspec.convert(buyer, Party)]
+    *values, seller, buyer, open_krw = row
+    values += [msgspec.convert(seller, Party), msgspec.convert(buyer, Party), open_krw]
     return InvoiceView(*values)
 
 
@@ -273,3 +285,30 @@ async def list_round_audit(
         limit,
     )
     return [AuditLine(*row) for row in rows]
+
+
+async def read_funded_units(conn: asyncpg.Connection, *, round_id: int) -> int:
+    """Units of a round's pledges whose money is confirmed: by deposit, guarantee or order, or by a card's hold."""
+    units: int = await conn.fetchval(
+        """
+        SELECT coalesce(sum(l.quantity_max), 0)::bigint
+        FROM pledges p
+        JOIN LATERAL (SELECT version, state FROM pledge_versions
+                      WHERE pledge_id = p.id ORDER BY version DESC LIMIT 1) v ON v.state = 'placed'
+        JOIN pledge_lines l ON l.pledge_id = p.id AND l.version = v.version
+        WHERE p.round_id = $1 AND (
+            EXISTS (SELECT FROM pledge_fundings f WHERE f.pledge_id = p.id AND f.version = v.version)
+            OR EXISTS (SELECT FROM charges c WHERE c.pledge_id = p.id AND c.method = 'card'
+                       AND c.state IN ('authorized', 'captured')))
+        """,
+        round_id,
+    )
+    return units
+
+
+async def find_title(conn: asyncpg.Connection, *, code: str) -> dict[str, str]:
+    """A round's title as pages take it: `name_ko`, `name_en`; empty for an unknown code."""
+    row = await conn.fetchrow(
+        "SELECT title_ko AS name_ko, title_en AS name_en FROM rounds WHERE code = $1", code
+    )
+    return dict(row or {})

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import asyncpg
 
+from catalog.core.money import vat_krw
 from catalog.events import Actor, record_event
 from group_buy.errors import (
     ChargeNotFound,
@@ -13,6 +14,7 @@ from group_buy.errors import (
     PledgeNotFound,
     RoundStateConflict,
 )
+from group_buy.guarantees import require_guarantee_capacity
 from group_buy.rounds import ROUND_LOCK
 
 FundingKind = Literal["deposit", "guarantee", "order"]
@@ -35,6 +37,7 @@ async def verify_funding(
         PledgeNotFound: no such transfer pledge in a round of this coordinator, or it was withdrawn.
         RoundStateConflict: the round is decided already.
         InvalidPledge: a deposit without money, or money without a deposit.
+        GuaranteeExceeded: the buyer's guarantees do not reach so far.
     """
     if (kind == "deposit") != (received_krw > 0):
         raise InvalidPledge(
@@ -46,7 +49,11 @@ async def verify_funding(
     await conn.execute("SELECT pg_advisory_xact_lock_shared($1, $2)", ROUND_LOCK, round_id)
     row = await conn.fetchrow(
         """
-        SELECT r.code, r.state, v.version, v.state AS pledge_state
+        SELECT r.code, r.state, v.version, v.state AS pledge_state, p.buyer_id,
+               EXISTS (SELECT FROM pledge_fundings f WHERE f.pledge_id = p.id AND f.version = v.version) AS is_funded,
+               (SELECT sum(least(coalesce(l.limit_unit_price_krw, (r.tiers->0->>'unit_price_krw')::bigint),
+                                 (r.tiers->0->>'unit_price_krw')::bigint) * l.quantity_max)::bigint
+                FROM pledge_lines l WHERE l.pledge_id = p.id AND l.version = v.version) AS value_krw
         FROM pledges p
         JOIN rounds r ON r.id = p.round_id
         JOIN LATERAL (SELECT version, state FROM pledge_versions
@@ -61,6 +68,13 @@ async def verify_funding(
         raise PledgeNotFound(pledge_id)
     if row["state"] not in {"open", "fill_up", "closing"}:
         raise RoundStateConflict(row["code"], row["state"], "funded")
+    if kind == "guarantee" and not row["is_funded"]:
+        await require_guarantee_capacity(
+            conn,
+            buyer_id=row["buyer_id"],
+            coordinator_id=coordinator_id,
+            wanted_krw=row["value_krw"] + vat_krw(row["value_krw"]),
+        )
     inserted = await conn.fetchval(
         """
         INSERT INTO pledge_fundings (pledge_id, version, kind, received_krw, verified_by)
@@ -96,8 +110,7 @@ async def mark_transferred(
     """
     row = await conn.fetchrow(
         """
-        SELECT c.state, c.amount_krw, c.purpose, c.attempt, r.code
-        FROM charges c JOIN rounds r ON r.id = c.round_id
+        SELECT c.state FROM charges c JOIN rounds r ON r.id = c.round_id
         WHERE c.id = $1 AND c.method = 'transfer' AND r.coordinator_id = $2
         FOR UPDATE OF c
         """,
@@ -108,14 +121,29 @@ async def mark_transferred(
         raise ChargeNotFound(charge_id)
     if row["state"] != "due":
         raise ChargeStateConflict(charge_id, row["state"])
-    await conn.execute(
-        "UPDATE charges SET state = 'captured', capture_krw = amount_krw WHERE id = $1 AND state = 'due'",
+    await capture_transfer(conn, charge_id=charge_id, actor=actor)
+
+
+async def capture_transfer(
+    conn: asyncpg.Connection, *, charge_id: UUID, actor: Actor, capture_krw: int | None = None
+) -> None:
+    """Write that a due transfer was made: in full, or only `capture_krw` of it when the rest is not owed any more."""
+    row = await conn.fetchrow(
+        """
+        WITH captured AS (
+            UPDATE charges SET state = 'captured', capture_krw = coalesce($2, amount_krw)
+            WHERE id = $1 AND method = 'transfer' AND state = 'due'
+            RETURNING id, attempt, purpose, capture_krw, round_id
+        ), event AS (
+            INSERT INTO charge_events (charge_id, attempt, state)
+            SELECT id, attempt, state FROM captured, unnest(ARRAY['processing', 'authorized', 'captured']) state
+        )
+        SELECT c.purpose, c.capture_krw, r.code FROM captured c JOIN rounds r ON r.id = c.round_id
+        """,
         charge_id,
+        capture_krw,
     )
-    await conn.executemany(
-        "INSERT INTO charge_events (charge_id, attempt, state) VALUES ($1, $2, $3)",
-        [(charge_id, row["attempt"], state) for state in ("processing", "authorized", "captured")],
-    )
+    assert row is not None, "the caller holds a due transfer"
     await record_event(
         conn,
         kind="charge.captured",
@@ -124,5 +152,5 @@ async def mark_transferred(
         actor=actor,
         round=row["code"],
         purpose=row["purpose"],
-        amount_krw=row["amount_krw"],
+        amount_krw=row["capture_krw"],
     )

@@ -149,11 +149,15 @@ async def _move_pledges(conn: asyncpg.Connection, buying_round: Round, code: str
     await conn.execute(
         """
         INSERT INTO pledge_fundings (pledge_id, version, kind, received_krw, verified_by)
-        SELECT p.carried_to_id, 1, (array_agg(f.kind ORDER BY f.received_krw DESC, f.version DESC))[1],
-               sum(f.received_krw), (array_agg(f.verified_by ORDER BY f.version DESC))[1]
+        SELECT p.carried_to_id, bool_or(f.version >= 1)::int,
+               (array_agg(f.kind ORDER BY f.received_krw DESC, f.version DESC))[1],
+               sum(f.received_krw) - coalesce(max(back.krw), 0), (array_agg(f.verified_by ORDER BY f.version DESC))[1]
         FROM pledges p JOIN pledge_fundings f ON f.pledge_id = p.id
+        LEFT JOIN (SELECT pledge_id, sum(amount_krw) AS krw FROM charges WHERE purpose = 'refund' GROUP BY pledge_id) back
+             ON back.pledge_id = p.id
         WHERE p.round_id = $1 AND p.carried_to_id IS NOT NULL
         GROUP BY p.carried_to_id
+        HAVING bool_and(f.kind <> 'deposit') OR sum(f.received_krw) > coalesce(max(back.krw), 0)
         """,
         buying_round.id,
     )

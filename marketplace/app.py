@@ -14,6 +14,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
 
 from catalog.search_fallback import FallbackEngine
+from group_buy.dunning import read_reminder_days
 from group_buy.gateway import PaymentGateway
 from marketplace import deps
 from marketplace.access_log import AccessLog
@@ -54,7 +55,12 @@ def create_app(
         async with await create_pool(dsn, size_max=settings.pool_size) as pool:
             app.state.pool = pool
             app.state.engine = FallbackEngine(engine, pool)
-            tasks = loops(pool, engine, gateway, lambda: connect(dsn)) if settings.worker_in_process else []
+            days = read_reminder_days(settings.reminder_days)
+            tasks = (
+                loops(pool, engine, gateway, lambda: connect(dsn), reminder_days=days)
+                if settings.worker_in_process
+                else []
+            )
             async with running([*tasks, app.state.live.run()]):
                 yield
             if gateway is not None:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from group_buy.core.round import Custody, SettlementTerms
+from group_buy.dunning import read_reminder_days
 
 DEMO_SECRET: Final = "demo-secret-not-for-production"  # noqa: S105 - refused outside the demo
 SECRET_LENGTH_MIN: Final = 32
@@ -45,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Who holds what buyers pay by transfer: direct = the vendor, operator = the coordinator (needs a licence)."""
     commission_bp: Annotated[int, Meta(ge=0, le=3000)] = 0
     """What the coordinator keeps of new rounds, in basis points of the supply value without VAT."""
+    reminder_days: str = "-3,0,3,7,14"
+    """Days after (before: negative) an invoice is due on which its buyer is reminded; empty: never."""
     session_days: Annotated[int, Meta(ge=1, le=90)] = 14
     """How long a sign-in lasts."""
     stripe_secret_key: str = ""
@@ -109,6 +112,8 @@ def read_settings(environment: Mapping[str, str] | None = None, **overrides: obj
 def _read_one(name: str, text: str) -> object:
     if name == "data_dir":
         return Path(text)
+    if name == "reminder_days":
+        read_reminder_days(text)
     field = next(f for f in msgspec.structs.fields(Settings) if f.name == name)
     return msgspec.convert(text.lower() if field.default in {True, False} else text, field.type, strict=False)
 

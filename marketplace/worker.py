@@ -5,7 +5,7 @@ of processes may run them beside each other.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
@@ -19,11 +19,13 @@ from catalog.onboarding import refresh_vendors
 from group_buy.closing import begin_closing, due_rounds
 from group_buy.consenting import end_silence
 from group_buy.deciding import clear_if_decided
+from group_buy.dunning import read_reminder_days, send_reminders
 from group_buy.gateway import PaymentGateway
 from group_buy.opening import begin_due_fill_ups, open_due_rounds
 from group_buy.settling import settle_one
 from group_buy.transactions import transaction
 from marketplace.accounts.sessions import remove_expired
+from marketplace.bank_files import remove_checked_files
 from marketplace.import_files import work_on_import
 from marketplace.payments.webhooks import process_one_webhook
 from search_config.engine import SearchEngine
@@ -36,6 +38,8 @@ INDEX_SECONDS: Final = 0.1
 SEAL_SECONDS: Final = 5.0
 IMPORTS_SECONDS: Final = 0.5
 CLEAN_SECONDS: Final = 600.0
+REMINDERS_SECONDS: Final = 60.0
+REMINDER_DAYS: Final = read_reminder_days("-3,0,3,7,14")
 BACK_OFF_SECONDS: Final = 5.0
 SETTLERS: Final = 4
 """Charges worked on at once by one process: each waits mostly for the provider."""
@@ -89,6 +93,12 @@ async def advance_rounds(pool: asyncpg.Pool) -> int:
     return moved
 
 
+async def remind_buyers(pool: asyncpg.Pool, days: Sequence[int]) -> int:
+    """Send the reminders whose day has come."""
+    async with transaction(pool) as conn:
+        return await send_reminders(conn, days=days)
+
+
 async def seal_batch(pool: asyncpg.Pool) -> int:
     """Seal one batch of events."""
     async with transaction(pool) as conn:
@@ -102,6 +112,7 @@ async def clean_up(pool: asyncpg.Pool) -> int:
     """
     async with transaction(pool) as conn:
         await remove_expired(conn)
+        await remove_checked_files(conn)
         today = await conn.fetchval("SELECT (clock_timestamp() AT TIME ZONE 'Asia/Seoul')::date")
         await mark_expired_dirty(conn, since=today - timedelta(days=2), until=today)
     async with transaction(pool) as conn:
@@ -141,6 +152,8 @@ def loops(
     engine: SearchEngine,
     gateway: PaymentGateway | None,
     dsn_connect: Callable[[], Awaitable[asyncpg.Connection]],
+    *,
+    reminder_days: Sequence[int] = REMINDER_DAYS,
 ) -> list[Awaitable[None]]:
     """All loops of one worker, not yet started."""
 
@@ -157,6 +170,7 @@ def loops(
         run_loop("index", lambda: _index_batch_forever(dsn_connect, engine), pause_seconds=INDEX_SECONDS),
         run_loop("imports", lambda: work_on_import(pool), pause_seconds=IMPORTS_SECONDS),
         run_loop("seal", lambda: seal_batch(pool), pause_seconds=SEAL_SECONDS),
+        run_loop("reminders", lambda: remind_buyers(pool, reminder_days), pause_seconds=REMINDERS_SECONDS),
         run_loop("clean", lambda: clean_up(pool), pause_seconds=CLEAN_SECONDS),
     ]
     if gateway is not None:

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from marketplace.api.after_clearing import AFTER_CLEARING_API
+from marketplace.api.banking import BANKING_API
 from marketplace.api.catalog import CATALOG_API
 from marketplace.api.comparison import COMPARISON_API
 from marketplace.api.demands import DEMANDS_API
@@ -21,6 +22,7 @@ API_HANDLERS: Final[list[Any]] = [
     *COMPARISON_API,
     *STATEMENTS_API,
     *IMPORTS_API,
+    *BANKING_API,
     RoundsController,
     PledgesController,
     ChargesController,

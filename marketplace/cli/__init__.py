@@ -13,6 +13,7 @@ from catalog.errors import CatalogError
 from group_buy.errors import GroupBuyError
 from marketplace.access_log import set_up_logging
 from marketplace.cli import (
+    bank_verbs,
     catalog_verbs,
     compare_verbs,
     group_buy_verbs,
@@ -59,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
         settings_verbs,
         group_buy_verbs,
         money_verbs,
+        bank_verbs,
     ):
         module.add_verbs(verbs, common)
     return parser

@@ -11,6 +11,7 @@ from typing import Any
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
+from group_buy.dunning import read_reminder_days
 from group_buy.gateway import PaymentGateway
 from marketplace.access_log import set_up_logging
 from marketplace.app import create_app
@@ -191,7 +192,13 @@ async def run_worker(options: argparse.Namespace) -> int:
         engine = market.open_engine()
         await rebuild_outdated(market, engine)
         async with await create_pool(market.dsn, size_max=settings.pool_size) as pool:
-            tasks = loops(pool, engine, make_gateway(settings), lambda: connect(market.dsn))
+            tasks = loops(
+                pool,
+                engine,
+                make_gateway(settings),
+                lambda: connect(market.dsn),
+                reminder_days=read_reminder_days(settings.reminder_days),
+            )
             async with running(tasks):
                 say("working")
                 await stop.wait()

@@ -109,7 +109,7 @@ CREATE FUNCTION post_fundings(ids uuid[], versions integer[]) RETURNS void LANGU
     JOIN pledge_fundings f USING (pledge_id, version)
     JOIN pledges p ON p.id = f.pledge_id
     JOIN rounds r ON r.id = p.round_id
-    LEFT JOIN pledges old ON f.version = 1 AND old.carried_to_id = p.id AND EXISTS (
+    LEFT JOIN pledges old ON f.version IN (0, 1) AND old.carried_to_id = p.id AND EXISTS (
         SELECT FROM pledge_fundings b WHERE b.pledge_id = old.id AND b.received_krw > 0)
     CROSS JOIN LATERAL (VALUES
         (old.id IS NULL, r.id, p.id, 'deposit_received', 'money',

@@ -1,4 +1,4 @@
-"""What the accounts of the ledger and the reasons of its entries are called."""
+"""What accounts of the ledger, and codes of banks, receipts, guarantees, tax invoices and payouts, are called."""
 
 from collections.abc import Mapping
 
@@ -42,5 +42,47 @@ MONEY_LABELS: Mapping[str, Mapping[str, str]] = {
     "custody": {
         "direct": N_("구매기업이 공급기업에 바로 입금"),
         "operator": N_("사무국이 맡아 두었다가 납품 뒤 지급"),
+    },
+    "unmatched_reason": {
+        "no_reference": N_("번호 없음"),
+        "unknown_reference": N_("모르는 번호"),
+        "nothing_open": N_("낼 것이 없는 번호"),
+        "several": N_("여러 번호, 금액이 맞지 않음"),
+        "undone": N_("다시 배정 대기"),
+    },
+    "receipt_kind": {"balance": N_("잔금"), "deposit": N_("보증금"), "surplus": N_("돌려줄 초과 입금")},
+    "bank_mark": {
+        "not_ours": N_("우리 돈이 아님"),
+        "recorded_by_hand": N_("손으로 이미 기록함"),
+        "reopened": N_("다시 배정 대기"),
+    },
+    "tax_invoice_kind": {
+        "original": N_("세금계산서"),
+        "change": N_("수정: 공급가액 변동"),
+        "return": N_("수정: 환입"),
+        "cancel": N_("수정: 계약의 해제"),
+    },
+    "approval_refusal": {
+        "shape": N_("승인번호는 24자리입니다(발급일 8자리, 숫자 8자리, 영문·숫자 8자리)."),
+        "taken": N_("다른 세금계산서에 이미 적힌 승인번호입니다."),
+        "exists": N_("이미 다른 승인번호가 적혀 있습니다."),
+    },
+    "bank_refusal": {
+        "account_missing": N_("파일에 계좌번호가 없습니다. 여섯 자리 이상의 숫자로 적어 주세요."),
+        "shape_changed": N_(
+            "이 계좌의 지난 파일과 열의 모양(잔액, 시각)이 다릅니다. 같은 줄을 두 번 반영하지 않도록 "
+            "같은 방식으로 내려받아 주세요."
+        ),
+        "amount_unreadable": N_("금액은 원 단위 숫자로 적어 주세요."),
+        "amount_too_high": N_("이 입금에 남은 금액보다 많습니다."),
+        "reference_unknown": N_(
+            "이 번호의 청구서나 약정이 없습니다. 청구서의 ‘입금자 표시’를 확인해 주세요."
+        ),
+        "set_aside": N_("이미 처리한 줄입니다. 먼저 되돌려 주세요."),
+        "in_use": N_("이미 맞춘 줄입니다. 먼저 되돌려 주세요."),
+        "refund_paid": N_("초과한 금액을 이미 돌려주어 되돌릴 수 없습니다."),
+        "not_yours": N_("사무국이 맞춘 보증금이라 여기서 되돌릴 수 없습니다."),
+        "mark_unknown": N_("무엇을 할지 골라 주세요."),
+        "note_missing": N_("이유를 적어 주세요."),
     },
 }

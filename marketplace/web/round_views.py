@@ -83,6 +83,9 @@ def shown_progress(
         if buying_round.quantity is not None
         else meter_quantity(buying_round.tiers, progress),
         "quantity_funded": units_funded,
+        "quantity_unfunded": None
+        if units_funded is None or buying_round.decided_at is not None
+        else max(0, progress.units_wanted - units_funded),
         "member_count": progress.buyers,
         "is_reached": progress.unit_price_krw is not None,
         "is_safe": progress.is_safe,
@@ -109,6 +112,8 @@ def shown_pledge(pledge: PledgeView, *, is_open: bool) -> dict[str, Any]:
         "funding_state": pledge.funding_state,
         "placed_at": pledge.placed_at,
         "closes_at": pledge.closes_at,
+        "reference": pledge.reference,
+        "deposit_open_krw": pledge.deposit_open_krw,
         "may_withdraw": is_open and pledge.state == "placed",
         "needs_card": is_open
         and pledge.state == "placed"
@@ -132,6 +137,10 @@ def shown_charge(
         "kind": charge.purpose,
         "method": charge.method,
         "amount_krw": taken,
+        "received_krw": charge.received_krw,
+        "open_krw": charge.amount_krw - charge.received_krw
+        if charge.state == "due" and charge.received_krw
+        else None,
         "state": charge.state,
         "attempt_count": charge.attempt,
         "last_error": charge.last_error

@@ -31,6 +31,7 @@ READ: dict[str, tuple[str, object]] = {
     "MARKETPLACE_POOL_SIZE": ("20", 20),
     "MARKETPLACE_WORKER_IN_PROCESS": ("False", False),
     "MARKETPLACE_FUNDING_WINDOW_HOURS": ("0", 0),
+    "MARKETPLACE_REMINDER_DAYS": ("-1,0,30", "-1,0,30"),
     "MARKETPLACE_SESSION_DAYS": ("30", 30),
     "STRIPE_SECRET_KEY": ("sk_test_a", "sk_test_a"),
     "STRIPE_PUBLISHABLE_KEY": ("pk_test_a", "pk_test_a"),

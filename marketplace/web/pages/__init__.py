@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from marketplace.web.pages.after_clearing import AFTER_CLEARING_PAGES
+from marketplace.web.pages.bank_desk import BANK_DESK_PAGES
 from marketplace.web.pages.compare import COMPARE_PAGES
 from marketplace.web.pages.coordinator import COORDINATOR_PAGES
 from marketplace.web.pages.coordinator_changes import COORDINATOR_CHANGE_PAGES
@@ -13,6 +14,7 @@ from marketplace.web.pages.demands import DEMAND_PAGES
 from marketplace.web.pages.home import HOME_PAGES
 from marketplace.web.pages.images import IMAGE_PAGES
 from marketplace.web.pages.inbox import INBOX_PAGES
+from marketplace.web.pages.money_desk import MONEY_DESK_PAGES
 from marketplace.web.pages.my import MY_PAGES
 from marketplace.web.pages.my_rounds import MY_ROUND_PAGES
 from marketplace.web.pages.origin_desk import ORIGIN_DESK_PAGES
@@ -29,6 +31,7 @@ from marketplace.web.pages.sign_in import sign_in_demo, sign_in_page, sign_in_su
 from marketplace.web.pages.sitemap import SITEMAP_PAGES
 from marketplace.web.pages.statements import STATEMENT_PAGES
 from marketplace.web.pages.static_files import STATIC_FILES
+from marketplace.web.pages.tax_desk import TAX_DESK_PAGES
 from marketplace.web.pages.vendor_desk import VENDOR_DESK_PAGES
 from marketplace.web.pages.vendor_evidence import VENDOR_EVIDENCE_PAGES
 from marketplace.web.pages.vendor_imports import VENDOR_IMPORT_PAGES
@@ -68,6 +71,9 @@ PAGE_HANDLERS: Final[list[Any]] = [
     *PACKAGE_VERSION_PAGES,
     *SITEMAP_PAGES,
     *COORDINATOR_TOOLS,
+    *BANK_DESK_PAGES,
+    *TAX_DESK_PAGES,
+    *MONEY_DESK_PAGES,
     sign_in_page,
     sign_in_submit,
     sign_in_demo,

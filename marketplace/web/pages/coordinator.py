@@ -223,19 +223,20 @@ async def cancel_submit(request: AnyRequest, code: FromPath[str], conn: Conn, us
     include_in_schema=False,
 )
 async def confirm_funding(
-    code: FromPath[str], pledge_id: FromPath[UUID], conn: Conn, user: User
+    request: AnyRequest, code: FromPath[str], pledge_id: FromPath[UUID], conn: Conn, user: User
 ) -> Response[Any]:
-    """The deposit of a transfer pledge has arrived in full."""
+    """The deposit of a transfer pledge has arrived in full: what was missing of it, or nothing where none is asked."""
     me = signed_in(user)
     buying_round = await own_round(conn, code, me)
     pledges = await list_round_pledges(conn, round_id=buying_round.id, coordinator_id=me.organization_id)
-    deposit = next((_deposit_krw(buying_round, pledge) for pledge in pledges if pledge.id == pledge_id), 0)
+    by_guarantee = (await request.form()).get("kind") == "guarantee"
+    deposit = next((pledge.deposit_open_krw for pledge in pledges if pledge.id == pledge_id), 0)
     await verify_funding(
         conn,
         pledge_id=pledge_id,
         coordinator_id=me.organization_id,
-        kind="deposit" if deposit else "order",
-        received_krw=deposit,
+        kind="guarantee" if by_guarantee else "deposit" if deposit else "order",
+        received_krw=0 if by_guarantee else deposit,
         actor=me.actor,
     )
     return see_other(f"/coordinator/rounds/{code}", notice="funding-verified")

@@ -18,6 +18,7 @@ from group_buy.core.round import RoundState
 from group_buy.errors import InvalidPledge
 from group_buy.inviting import get_audit_input
 from group_buy.proving import read_member_proof
+from group_buy.reading import read_funded_units
 from group_buy.rounds import get_round, load_lines, read_progress
 from group_buy.transactions import transaction
 from marketplace.accounts.access import viewer_of
@@ -40,7 +41,10 @@ async def _render_progress(conn: asyncpg.Connection, code: str, viewer: Viewer) 
     context = {
         "buying_round": shown_round(buying_round, await read_goods(conn, offer_id=buying_round.offer_id)),
         "progress": shown_progress(
-            buying_round, await read_progress(conn, buying_round), units_funded=None, now=await read_now(conn)
+            buying_round,
+            await read_progress(conn, buying_round),
+            units_funded=await read_funded_units(conn, round_id=buying_round.id),
+            now=await read_now(conn),
         ),
     }
     return environment().get_template("_round_progress.html").render(context), buying_round.state

@@ -25,7 +25,7 @@ from group_buy.errors import (
 from group_buy.gateway import GatewayUnavailable
 from group_buy.inviting import list_announcements, read_participants
 from group_buy.pledging import change_pledge, find_pledge_in_round, get_pledge, place_pledge
-from group_buy.reading import list_buyer_pledges, list_round_audit
+from group_buy.reading import list_buyer_pledges, list_round_audit, read_funded_units
 from group_buy.rounds import get_round, list_rounds, read_progress
 from group_buy.single_purchasing import list_single_purchases
 from group_buy.transactions import transaction
@@ -110,7 +110,12 @@ async def round_context(
         "site_work": await read_site_work(conn, round_id=buying_round.id),
         "family": await list_family(conn, round_id=buying_round.id),
         "buying_round": shown_round(buying_round, goods),
-        "progress": shown_progress(buying_round, progress, units_funded=None, now=now),
+        "progress": shown_progress(
+            buying_round,
+            progress,
+            units_funded=await read_funded_units(conn, round_id=buying_round.id),
+            now=now,
+        ),
         "my_pledge": None if mine is None else shown_pledge(mine, is_open=is_open),
         "may_pledge": is_open and belongs_to(user, "buyer"),
         "pledge_id": str(uuid4()),

@@ -1,0 +1,162 @@
+"""Pay vendors what the coordinator holds for them, after delivery. Connect (Stripe's way to do it) is left out."""
+
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from catalog.events import Actor, record_event
+
+BATCH_ROUNDS_MAX = 500
+
+PAYABLE = """
+    SELECT r.id AS round_id, r.code, r.vendor_id, held.krw AS held_krw, fee.krw AS fee_krw, fee.krw / 10 AS fee_vat_krw,
+           coalesce((SELECT sum(amount_krw) FROM payouts p WHERE p.round_id = r.id), 0)::bigint AS earlier_krw
+    FROM rounds r
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(CASE c.purpose WHEN 'refund' THEN -c.amount_krw ELSE c.capture_krw END), 0)::bigint AS krw
+        FROM charges c
+        WHERE c.round_id = r.id AND c.allocation_id IS NOT NULL AND (c.method = 'card' OR r.custody = 'operator')
+          AND (c.state = 'captured' OR c.purpose = 'refund' AND c.state IN ('due', 'captured', 'refunded'))) held
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(a.supply_krw), 0)::bigint * r.commission_bp / 10000 AS krw
+        FROM current_allocations a WHERE a.round_id = r.id) fee
+    WHERE r.state IN ('delivered', 'settled') AND r.coordinator_id = $1
+"""
+"""What coordinator $1 holds of each delivered round: captured, less refunds owed or made, less the commission.
+
+The one place that computes it: where a ledger is kept, this becomes its balance of vendor_payable. Money that buyers
+paid the vendor directly is not here, and is never paid twice.
+"""
+
+
+class Payable(msgspec.Struct, frozen=True):
+    """One round's money for its vendor; won. amount = held - fee - VAT on the fee - earlier payouts."""
+
+    round_code: str
+    vendor_code: str
+    vendor_ko: str
+    vendor_en: str
+    held_krw: int
+    fee_krw: int
+    fee_vat_krw: int
+    earlier_krw: int
+    amount_krw: int
+    has_account: bool
+
+
+async def list_payables(conn: asyncpg.Connection, *, coordinator_id: int) -> list[Payable]:
+    """What a coordinator owes vendors now, by round."""
+    rows = await conn.fetch(
+        f"""
+        SELECT p.code, o.code, o.name_ko, o.name_en, held_krw, fee_krw, fee_vat_krw, earlier_krw,
+               held_krw - fee_krw - fee_vat_krw - earlier_krw,
+               coalesce(b.bank <> '' AND b.account <> '' AND b.account_holder <> '', false)
+        FROM ({PAYABLE}) p JOIN organizations o ON o.id = p.vendor_id
+        LEFT JOIN billing_profiles b ON b.organization_id = p.vendor_id
+        WHERE held_krw - fee_krw - fee_vat_krw - earlier_krw > 0
+        ORDER BY p.code LIMIT {BATCH_ROUNDS_MAX}
+        """,
+        coordinator_id,
+    )
+    return [Payable(*row) for row in rows]
+
+
+class Payout(msgspec.Struct, frozen=True):
+    """One line of a batch, with the fee and the account as they were then; won."""
+
+    round_code: str
+    vendor_ko: str
+    vendor_en: str
+    held_krw: int
+    fee_krw: int
+    fee_vat_krw: int
+    earlier_krw: int
+    amount_krw: int
+    bank: str
+    account: str
+    account_holder: str
+
+
+async def make_payout_batch(conn: asyncpg.Connection, *, batch_id: UUID, actor: Actor) -> int:
+    """Freeze what is owed to every vendor with an account as lines of one batch; return how many.
+
+    The same id again adds nothing, and two at once pay nothing twice.
+    """
+    assert actor.organization_id is not None
+    await conn.execute("SELECT pg_advisory_xact_lock(7310, $1::integer)", actor.organization_id)
+    if await conn.fetchval("SELECT EXISTS (SELECT FROM payout_batches WHERE id = $1)", batch_id):
+        return 0
+    if not any(
+        payable.has_account for payable in await list_payables(conn, coordinator_id=actor.organization_id)
+    ):
+        return 0
+    await conn.execute(
+        "INSERT INTO payout_batches (id, coordinator_id, person_id) VALUES ($1, $2, $3)",
+        batch_id,
+        actor.organization_id,
+        actor.person_id,
+    )
+    rows = await conn.fetch(
+        f"""
+        INSERT INTO payouts (batch_id, round_id, vendor_id, held_krw, fee_krw, fee_vat_krw, earlier_krw, amount_krw,
+                             bank, account, account_holder)
+        SELECT $2, p.round_id, p.vendor_id, held_krw, fee_krw, fee_vat_krw, earlier_krw,
+               held_krw - fee_krw - fee_vat_krw - earlier_krw, b.bank, b.account, b.account_holder
+        FROM ({PAYABLE}) p JOIN billing_profiles b ON b.organization_id = p.vendor_id
+        WHERE held_krw - fee_krw - fee_vat_krw - earlier_krw > 0
+          AND b.bank <> '' AND b.account <> '' AND b.account_holder <> ''
+        ORDER BY p.code LIMIT {BATCH_ROUNDS_MAX}
+        RETURNING amount_krw
+        """,
+        actor.organization_id,
+        batch_id,
+    )
+    await record_event(
+        conn,
+        kind="payout.made",
+        subject="payout_batch",
+        subject_id=str(batch_id),
+        actor=actor,
+        rounds=len(rows),
+        amount_krw=sum(row["amount_krw"] for row in rows),
+    )
+    return len(rows)
+
+
+async def list_payouts(
+    conn: asyncpg.Connection, *, coordinator_id: int, batch_id: UUID | None = None, limit: int = 1000
+) -> list[tuple[UUID, Payout]]:
+    """A coordinator's payouts with their batch, the newest first; or those of one batch."""
+    rows = await conn.fetch(
+        """
+        SELECT b.id, r.code, o.name_ko, o.name_en, p.held_krw, p.fee_krw, p.fee_vat_krw, p.earlier_krw, p.amount_krw,
+               p.bank, p.account, p.account_holder
+        FROM payout_batches b JOIN payouts p ON p.batch_id = b.id
+        JOIN rounds r ON r.id = p.round_id JOIN organizations o ON o.id = p.vendor_id
+        WHERE b.coordinator_id = $1 AND ($2::uuid IS NULL OR b.id = $2) ORDER BY b.at DESC, r.code LIMIT $3
+        """,
+        coordinator_id,
+        batch_id,
+        limit,
+    )
+    return [(row[0], Payout(*list(row)[1:])) for row in rows]
+
+
+PAYOUT_COLUMNS = ("입금은행", "입금계좌번호", "이체금액", "예금주", "받는분 통장표시", "내 통장표시")
+"""The columns that Korean banks' bulk transfer forms share."""
+
+
+def payout_rows(payouts: list[Payout]) -> list[dict[str, str]]:
+    """The lines of a bank's bulk transfer file."""
+    return [
+        {
+            "입금은행": payout.bank,
+            "입금계좌번호": payout.account,
+            "이체금액": str(payout.amount_krw),
+            "예금주": payout.account_holder,
+            "받는분 통장표시": payout.round_code[:14],
+            "내 통장표시": payout.round_code[:14],
+        }
+        for payout in payouts
+    ]
