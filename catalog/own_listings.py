@@ -156,7 +156,8 @@ async def _list_listings(
             UNION ALL
             SELECT 'offers', o.vendor_id, o.code, coalesce(p.name_ko, m.name_ko), coalesce(p.name_en, m.name_en), o.state,
                 o.updated_at, json_build_object(
-                'tiers', EXISTS (SELECT FROM price_tiers t WHERE t.offer_id = o.id), 'valid_until', o.valid_until IS NOT NULL,
+                'tiers', EXISTS (SELECT FROM price_tiers t WHERE t.offer_id = o.id),
+                'valid_until', o.valid_until IS NOT NULL,
                 'warranty', o.warranty_months IS NOT NULL OR n.warranty_months > 0,
                 'return_terms', o.return_terms_ko <> '' OR coalesce(f.return_terms_ko, '') <> '',
                 'installation', cardinality(o.installation_includes) > 0 OR cardinality(n.included_ko) > 0,
