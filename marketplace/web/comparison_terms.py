@@ -50,7 +50,8 @@ OF_COLUMN: Final[Mapping[str, str]] = {
 }
 SUBSIDIES: Final = {terms.code: terms for terms in PROGRAMS.subsidy}
 LOANS: Final = {terms.code: terms for terms in PROGRAMS.guarantee_loan}
-OWN: Final = {"name_ko": "우리 공장이 적은 조건", "name_en": "terms that the factory stated", "source": ""}
+OWN_KO: Final = "우리 공장이 적은 조건"
+OWN_EN: Final = "terms that the factory stated"
 Terms = TypeVar("Terms")
 _WHOLE = re.compile(r"-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,14})")
 _PERCENT = re.compile(r"([0-9]{1,3})(?:\.([0-9]{1,2}))?")
@@ -130,7 +131,7 @@ def _subsidy(reader: _Reader) -> SubsidyTerms | None:
     if shipped is not None or not share_bp:
         return shipped
     rule = SubsidyRule(bands=(Band(share_bp=share_bp),), cap_krw=cap_krw)
-    return SubsidyTerms(code="own", rule=(rule,), **OWN)
+    return SubsidyTerms(code="own", rule=(rule,), name_ko=OWN_KO, name_en=OWN_EN, source="")
 
 
 def _loan(reader: _Reader) -> tuple[LoanTerms | None, int]:
@@ -144,7 +145,15 @@ def _loan(reader: _Reader) -> tuple[LoanTerms | None, int]:
         return shipped, shipped.ratios_bp[0] if ratio_bp is None else ratio_bp
     if not relief_bp:
         return None, WHOLE_BP
-    own = LoanTerms(code="own", ratios_bp=(WHOLE_BP,), fee_relief_bp=0, interest_relief_bp=relief_bp, **OWN)
+    own = LoanTerms(
+        code="own",
+        ratios_bp=(WHOLE_BP,),
+        fee_relief_bp=0,
+        interest_relief_bp=relief_bp,
+        name_ko=OWN_KO,
+        name_en=OWN_EN,
+        source="",
+    )
     return own, WHOLE_BP
 
 
