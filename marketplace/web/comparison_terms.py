@@ -9,7 +9,7 @@ year, negative = saved), `training.CODE`, `service.CODE` (a year). Amounts are w
 
 import re
 from collections.abc import Mapping
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -50,8 +50,11 @@ OF_COLUMN: Final[Mapping[str, str]] = {
 }
 SUBSIDIES: Final = {terms.code: terms for terms in PROGRAMS.subsidy}
 LOANS: Final = {terms.code: terms for terms in PROGRAMS.guarantee_loan}
-OWN_KO: Final = "우리 공장이 적은 조건"
-OWN_EN: Final = "terms that the factory stated"
+OWN: Final[dict[str, Any]] = {
+    "name_ko": "우리 공장이 적은 조건",
+    "name_en": "terms that the factory stated",
+    "source": "",
+}
 Terms = TypeVar("Terms")
 _WHOLE = re.compile(r"-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,14})")
 _PERCENT = re.compile(r"([0-9]{1,3})(?:\.([0-9]{1,2}))?")
@@ -131,7 +134,7 @@ def _subsidy(reader: _Reader) -> SubsidyTerms | None:
     if shipped is not None or not share_bp:
         return shipped
     rule = SubsidyRule(bands=(Band(share_bp=share_bp),), cap_krw=cap_krw)
-    return SubsidyTerms(code="own", rule=(rule,), name_ko=OWN_KO, name_en=OWN_EN, source="")
+    return SubsidyTerms(code="own", rule=(rule,), **OWN)
 
 
 def _loan(reader: _Reader) -> tuple[LoanTerms | None, int]:
@@ -145,15 +148,7 @@ def _loan(reader: _Reader) -> tuple[LoanTerms | None, int]:
         return shipped, shipped.ratios_bp[0] if ratio_bp is None else ratio_bp
     if not relief_bp:
         return None, WHOLE_BP
-    own = LoanTerms(
-        code="own",
-        ratios_bp=(WHOLE_BP,),
-        fee_relief_bp=0,
-        interest_relief_bp=relief_bp,
-        name_ko=OWN_KO,
-        name_en=OWN_EN,
-        source="",
-    )
+    own = LoanTerms(code="own", ratios_bp=(WHOLE_BP,), fee_relief_bp=0, interest_relief_bp=relief_bp, **OWN)
     return own, WHOLE_BP
 
 
