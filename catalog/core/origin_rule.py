@@ -36,7 +36,7 @@ MATERIALS_MAX: Final = 500
 
 EXCEPTED_CHAPTERS: Final[frozenset[int]] = frozenset({*range(1, 25), 30, 33, 48, *range(50, 59)})
 """Chapters that the ministry's answer names as outside the article: 1–24 farm, fish and food, 30 medical,
-33 perfume and cosmetics, 48 paper, 50–58 textiles. The annex excepts further goods; see `judge_goods`."""
+33 perfume and cosmetics, 48 paper, 50–58 textiles. What is not certain is in docs/origin.md."""
 
 LAW_ORIGIN: Final = "대외무역관리규정 제86조"
 LAW_SIMPLE: Final = "대외무역관리규정 제85조 제8항"

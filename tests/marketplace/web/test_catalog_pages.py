@@ -322,7 +322,8 @@ async def test_a_comparison_keeps_order_and_says_what_it_left_out(market: Any, c
     await market.conn.execute("UPDATE products SET verification = 'name_only' WHERE code = 'plc-1'")
     ids = "&".join(f"id={code}" for code in ("load-cell", "weld-cell", "plc-1", "nothing"))
     page = await client.get(f"/en/compare?{ids}")
-    heads = re.findall(r'<th scope="col">.*?<a href="([^"]+)"', page.text, re.DOTALL)
+    table = page.text.partition('class="compare-table"')[2].partition("</table>")[0]
+    heads = re.findall(r'<th scope="col">.*?<a href="([^"]+)"', table, re.DOTALL)
     assert heads == ["/en/packages/load-cell", "/en/packages/weld-cell"]
     assert "Controller P1: not compared, because only its name is confirmed." in page.text
     assert "Left out because not found: 1 item." in page.text
@@ -336,7 +337,8 @@ async def test_more_than_eight_are_cut_to_eight(market: Any, client: httpx.Async
     ]
     await market.bring("products", *rows)
     page = await client.get("/compare?" + "&".join(f"id=unit-{n}" for n in range(9)))
-    assert page.text.partition('class="compare-table"')[2].count('<th scope="col">') == 8
+    table = page.text.partition('class="compare-table"')[2].partition("</table>")[0]
+    assert table.count('<th scope="col">') == 8
     assert "8개까지 비교할 수 있습니다." in page.text
 
 

@@ -119,6 +119,19 @@ async def test_a_claim_without_a_file_cannot_be_verified(
     refused = await submit(client, f"/coordinator/origin/{await claim_id_of(market)}/verify")
     assert refused.status_code == 409
     assert await claims(market) == [("value_content", 5_100, False, False, False)]
+    assert await shown(market, client) == {
+        "page": ["Claimed only"], "api": ("claimed", False), "compare": ("claimed", [0, 5_100]), "csv": False,
+        "search": (0, 5_100), "export": False,
+    }  # fmt: skip
+    # nor on any page that names it, as a part or a hit: no bar has a verified length
+    bars = 0
+    for path in ("products/cobot-10", "packages/weld-cell", "search?q=C10", "compare?id=cobot-10&id=cobot-5"):
+        text = (await client.get(f"/en/{path}")).text
+        assert "Cobot C10" in text
+        verified = re.findall(r'class="share-verified" width="([0-9]+)"', text)
+        bars += len(verified)
+        assert set(verified) <= {"0"}
+    assert bars >= 2
 
 
 @pytest.mark.parametrize("who", ["beta", "mill"])
