@@ -127,10 +127,15 @@ async def write_proof(
 
 
 async def _count_undecided(conn: asyncpg.Connection, buying_round: Round) -> tuple[int, int, datetime]:
+    """Count cards whose bank has not answered, and pledges that their buyers may still secure; and the time.
+
+    A declined card is of the second kind: it may be tried again, or paid on the pay page, until the transfers' time ends.
+    """
     row = await conn.fetchrow(
         f"""
         SELECT count(*) FILTER (WHERE pledge.funding = 'card' AND c.state IN ('due', 'processing')),
-               count(*) FILTER (WHERE pledge.funding = 'transfer' AND f.pledge_id IS NULL),
+               count(*) FILTER (WHERE (pledge.funding = 'transfer' AND f.pledge_id IS NULL)
+                                   OR (pledge.funding = 'card' AND c.state IN ('failed', 'action_required'))),
                clock_timestamp()
         FROM ({PLACED_PLEDGES}) pledge
         LEFT JOIN {NEWEST_HOLD} c ON pledge.funding = 'card'

@@ -14,7 +14,7 @@ FUNDING_STATE = """
     CASE WHEN pledge.funding = 'transfer' THEN
              CASE WHEN f.pledge_id IS NOT NULL THEN 'confirmed'
                   WHEN r.decided_at IS NOT NULL THEN 'expired' ELSE 'pending' END
-         WHEN d.state IN ('authorized', 'captured') THEN 'confirmed'
+         WHEN d.state IN ('authorized', 'captured', 'refunded') THEN 'confirmed'
          WHEN d.state IN ('failed', 'action_required') THEN 'failed'
          WHEN m.state = 'ready' AND r.decided_at IS NULL THEN 'pending'
          WHEN r.decided_at IS NOT NULL THEN 'expired'

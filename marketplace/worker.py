@@ -20,6 +20,8 @@ from group_buy.closing import begin_closing, due_rounds
 from group_buy.deciding import clear_if_decided
 from group_buy.gateway import PaymentGateway
 from group_buy.lapsing import end_silence
+from group_buy.reconciling import reconcile_if_due
+from group_buy.retrying import end_one_grace, retry_due_charges
 from group_buy.rounds import begin_due_fill_ups, open_due_rounds
 from group_buy.settling import settle_one
 from group_buy.transactions import transaction
@@ -34,6 +36,8 @@ ROUNDS_SECONDS: Final = 0.5
 CHARGES_SECONDS: Final = 0.25
 INDEX_SECONDS: Final = 0.1
 SEAL_SECONDS: Final = 5.0
+DECLINES_SECONDS: Final = 5.0
+RECONCILE_SECONDS: Final = 5.0
 IMPORTS_SECONDS: Final = 0.5
 CLEAN_SECONDS: Final = 600.0
 BACK_OFF_SECONDS: Final = 5.0
@@ -86,6 +90,15 @@ async def advance_rounds(pool: asyncpg.Pool) -> int:
             failures.append(error)
     if failures:
         raise ExceptionGroup("rounds failed", failures)
+    return moved
+
+
+async def chase_declines(pool: asyncpg.Pool) -> int:
+    """Begin scheduled attempts, and go on without money whose grace period is over; return how many charges moved."""
+    async with transaction(pool) as conn:
+        moved = await retry_due_charges(conn)
+    async with transaction(pool) as conn:
+        moved += await end_one_grace(conn)
     return moved
 
 
@@ -152,6 +165,10 @@ def loops(
         assert gateway is not None
         return await process_one_webhook(pool, gateway)
 
+    async def reconcile_batch() -> int:
+        assert gateway is not None
+        return await reconcile_if_due(pool, gateway)
+
     tasks: list[Awaitable[None]] = [
         run_loop("rounds", lambda: advance_rounds(pool), pause_seconds=ROUNDS_SECONDS),
         run_loop("index", lambda: _index_batch_forever(dsn_connect, engine), pause_seconds=INDEX_SECONDS),
@@ -161,7 +178,11 @@ def loops(
     ]
     if gateway is not None:
         tasks += [run_loop("charges", settle_batch, pause_seconds=CHARGES_SECONDS) for _ in range(SETTLERS)]
-        tasks.append(run_loop("webhooks", webhook_batch, pause_seconds=CHARGES_SECONDS))
+        tasks += [
+            run_loop("webhooks", webhook_batch, pause_seconds=CHARGES_SECONDS),
+            run_loop("declines", lambda: chase_declines(pool), pause_seconds=DECLINES_SECONDS),
+            run_loop("reconcile", reconcile_batch, pause_seconds=RECONCILE_SECONDS),
+        ]
     return tasks
 
 

@@ -17,6 +17,7 @@ from marketplace.cli import (
     compare_verbs,
     group_buy_verbs,
     origin_verbs,
+    payment_verbs,
     search_verbs,
     serve_verbs,
     settings_verbs,
@@ -57,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
         search_verbs,
         settings_verbs,
         group_buy_verbs,
+        payment_verbs,
     ):
         module.add_verbs(verbs, common)
     return parser

@@ -14,8 +14,8 @@ from group_buy.core.round import Round, RoundState
 from group_buy.errors import RoundNotFound
 from group_buy.reading import PledgeView, list_charges, list_round_audit, list_round_pledges
 from group_buy.receiving import mark_transferred, verify_funding
+from group_buy.retrying import retry_charge
 from group_buy.rounds import get_round, list_rounds, open_round, read_progress
-from group_buy.settling import retry_charge
 from marketplace.accounts.access import CurrentUser
 from marketplace.deps import AnyRequest, Config, Conn, User, signed_in
 from marketplace.web.render import page_response, see_other

@@ -11,7 +11,7 @@ from litestar.params import FromPath
 from group_buy.core.round import takes_pledges
 from group_buy.order_shares import find_order_share
 from group_buy.reading import get_invoice, list_buyer_pledges, list_charges
-from group_buy.settling import retry_charge
+from group_buy.retrying import retry_charge
 from marketplace.deps import AnyRequest, Conn, User, signed_in
 from marketplace.web.i18n import gettext
 from marketplace.web.render import page_response, see_other
