@@ -34,3 +34,19 @@ async def desk(
     await open_books(conn)
     async with gateway_to(shared_stripe) as gateway:
         yield CardDesk(pool, gateway, shared_stripe)
+
+
+@pytest.fixture
+def own_stripe() -> Iterator[LocalStripe]:
+    """Books that hold nothing else."""
+    with LocalStripe() as running:
+        yield running
+
+
+@pytest.fixture
+async def own_desk(
+    own_stripe: LocalStripe, pool: asyncpg.Pool, conn: asyncpg.Connection
+) -> AsyncIterator[CardDesk]:
+    await open_books(conn)
+    async with gateway_to(own_stripe, seconds=0.5) as gateway:
+        yield CardDesk(pool, gateway, own_stripe)
