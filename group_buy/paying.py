@@ -116,6 +116,7 @@ async def begin_payment(
         waiting = HoldResult(provider_ref=provider_ref, state="action_required", reason=payment.reason)
         if payment.state == "processing":
             await record_result(conn, charge_id=charge_id, attempt=payment.attempt, result=waiting)
+        payment = await get_payment(conn, charge_id=charge_id, buyer_id=buyer_id)
     return payment, secret
 
 
@@ -146,7 +147,7 @@ async def _take_over(conn: asyncpg.Connection, charge_id: UUID, buyer_id: int) -
         state = "processing"
     elif state == "failed":
         state = "action_required"
-        await record_state(conn, charge_id, attempt, "action_required", reason="on_session")
+        await record_state(conn, charge_id, attempt, "action_required")
     await conn.execute(
         """
         WITH taken AS (UPDATE charge_attempts SET is_on_session = true WHERE charge_id = $1 AND attempt = $2)

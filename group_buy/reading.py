@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from group_buy.core.charge import CARD_HOLD_KRW_MIN
 from group_buy.core.round import RoundState
 from group_buy.errors import InvoiceNotFound
 
@@ -117,6 +118,33 @@ class ChargeView(msgspec.Struct, frozen=True):
     due_at: datetime
     last_error: str | None
     invoice_number: str | None
+    grace_until: datetime | None
+    is_on_session: bool
+
+    @property
+    def may_pay(self) -> bool:
+        """Whether it waits for its buyer on the pay page; a deposit that nobody needs any more has capture_krw 0."""
+        if self.method != "card" or self.purpose == "refund" or self.capture_krw == 0:
+            return False
+        waits = {"due", "processing"} if self.purpose == "balance" else set()
+        return self.state in waits | {"failed", "action_required"}
+
+    @property
+    def may_retry(self) -> bool:
+        """Whether a coordinator may try it again by itself: not what its buyer pays, or nobody needs."""
+        return (
+            self.method == "card"
+            and self.state == "failed"
+            and self.purpose != "balance"
+            and self.capture_krw != 0
+            and not self.is_on_session
+        )
+
+    @property
+    def may_use_card(self) -> bool:
+        """Whether its buyer may pay it by card instead of by transfer."""
+        is_due = self.purpose == "balance" and self.method == "transfer" and self.state == "due"
+        return is_due and self.amount_krw >= CARD_HOLD_KRW_MIN
 
 
 class Party(msgspec.Struct, frozen=True):
@@ -197,7 +225,9 @@ async def list_charges(
         SELECT c.id, c.pledge_id, c.buyer_id, c.purpose, c.method, c.amount_krw, c.capture_krw, c.state, c.attempt,
                CASE WHEN i.due_on IS NULL THEN c.due_at
                     ELSE (i.due_on + 1)::timestamp AT TIME ZONE 'Asia/Seoul' - interval '1 minute' END,
-               c.last_error, i.number
+               c.last_error, i.number, c.grace_until,
+               coalesce((SELECT is_on_session FROM charge_attempts a
+                         WHERE a.charge_id = c.id AND a.attempt = c.attempt), false)
         FROM charges c
         LEFT JOIN invoices i ON i.allocation_id = c.allocation_id AND c.purpose = 'balance'
         WHERE ($1::bigint IS NULL OR c.buyer_id = $1) AND ($2::bigint IS NULL OR c.round_id = $2)

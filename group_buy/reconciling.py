@@ -168,7 +168,8 @@ async def _match_record(conn: asyncpg.Connection, record: ProviderRecord) -> _Ma
         await _remember_ref(conn, record)
     elif row["provider_ref"] != result.provider_ref:
         detail = f"attempt {record.attempt} has {row['provider_ref']}, too"
-        return _finding("second_object", record, detail) if _has_money(result) else _Match()
+        is_over = result.state in {"released", "failed"}
+        return _Match() if is_over else _finding("second_object", record, detail)
     moved = await record_result(conn, charge_id=record.charge_id, attempt=record.attempt, result=result)
     is_resolved = moved or row["provider_ref"] is None
     compared = await _compare(conn, record)

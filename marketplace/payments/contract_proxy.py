@@ -184,6 +184,10 @@ class ContractProxy:
             params = {name: value for name, value in call.params.items() if value != "latest_charge"}
             found = await self._upstream.ask("GET", call.path, params)
             return Reply(200, rules.expanded(found, call.params))
+        if self.memory.payments and listing[0] == "/v1/payment_intents" and "customer" not in call.params:
+            page = rules.page_of(({"id": each} for each in self.memory.payments), call.params, call.path)
+            paths = [f"{listing[0]}/{item['id']}" for item in page["data"]]
+            return Reply(200, page | {"data": [await self._upstream.ask("GET", path) for path in paths]})
         everything = await self._upstream.ask("GET", listing[1], {"limit": "1000000000"})
         items = everything["data"]
         if listing[1].endswith(
@@ -216,6 +220,7 @@ class ContractProxy:
             rules.check_method_of_customer(method, params.get("customer"))
         is_confirmed = str(params.pop("confirm", "false")).lower() == "true"
         created = await self._upstream.ask("POST", call.path, params)
+        self.memory.payments.append(created["id"])
         if not is_confirmed:
             return created
         step = msgspec.structs.replace(call, path=f"{call.path}/{created['id']}/confirm")

@@ -72,6 +72,7 @@ class Memory(msgspec.Struct):
     captured_krw: dict[str, int] = {}
     payment_errors: dict[str, Json] = {}
     setup_errors: dict[str, Json] = {}
+    payments: list[str] = []
     refunds: list[str] = []
 
 

@@ -18,8 +18,9 @@ BROWSER_SCRIPT: Final = """
     const authenticate = stripe.confirmCardPayment;
     stripe.confirmCardPayment = async (secret, data) => {
       const method = data && data.payment_method;
+      const typed = method && method.card && method.card.value;
       const chosen = typeof method === "string" ? { payment_method: method }
-        : { payment_method_data: { type: "card", ...method } };
+        : { payment_method_data: { type: "card", card: typed ? typed.card : method.card } };
       const id = secret.match(/^(pi_\\w+)_secret_/)[1];
       const answer = await fetch(`${origin}/v1/payment_intents/${id}/confirm`, {
         method: "POST", body: JSON.stringify({ key, client_secret: secret, ...chosen }),

@@ -205,6 +205,8 @@ VENDOR_LABELS: Mapping[str, Mapping[str, str]] = {
         "round.cleared": N_("회차가 성사되었습니다: %(round)s"),
         "round.shortfall": N_("회차가 수량에 미치지 못했습니다: %(round)s"),
         "round.canceled": N_("회차가 취소되었습니다: %(round)s"),
+        "charge.failed": N_("카드 결제가 거절되었습니다. 기한 안에 다른 카드로 낼 수 있습니다: %(round)s"),
+        "charge.action_required": N_("카드사가 본인 확인을 요구합니다. 지금 확인하세요: %(round)s"),
         "invoice.issued": N_("청구서가 나왔습니다: %(number)s"),
         "other": N_("새 소식이 있습니다."),
     },

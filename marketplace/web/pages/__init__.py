@@ -14,6 +14,7 @@ from marketplace.web.pages.my import MY_PAGES
 from marketplace.web.pages.origin_desk import ORIGIN_DESK_PAGES
 from marketplace.web.pages.package_versions import PACKAGE_VERSION_PAGES
 from marketplace.web.pages.packages import PACKAGE_PAGES
+from marketplace.web.pages.pay import PAY_PAGES
 from marketplace.web.pages.products import PRODUCT_PAGES
 from marketplace.web.pages.questions import QUESTION_PAGES
 from marketplace.web.pages.register import REGISTER_PAGES
@@ -41,6 +42,7 @@ PAGE_HANDLERS: Final[list[Any]] = [
     *ROUND_PAGES,
     *ROUND_LIVE_PAGES,
     *MY_PAGES,
+    *PAY_PAGES,
     *VENDOR_IMPORT_PAGES,
     *VENDOR_OFFER_PAGES,
     *IMAGE_PAGES,
