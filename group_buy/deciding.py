@@ -26,7 +26,7 @@ PLACED_PLEDGES = """
     WHERE p.round_id = $1
 """
 NEWEST_HOLD = """
-    LATERAL (SELECT id, state FROM charges
+    LATERAL (SELECT id, state, capture_krw FROM charges
              WHERE pledge_id = pledge.id AND purpose = 'deposit' ORDER BY entry_no DESC LIMIT 1)
 """
 
@@ -150,16 +150,18 @@ async def _count_undecided(conn: asyncpg.Connection, buying_round: Round) -> tup
 async def confirmed_pledges(conn: asyncpg.Connection, buying_round: Round) -> dict[str, AllocatedPledge]:
     """Find the pledges whose money is confirmed: an authorized hold, or a verified funding.
 
+    After a restore a hold may turn out to be captured already, by a decision that was lost; it counts as it is.
     Where a card's whole deposit is below what a card can be charged, a saved card is enough.
     """
     rows = await conn.fetch(
         f"""
-        SELECT pledge.id, pledge.buyer_id, CASE WHEN c.state = 'authorized' THEN c.id END AS hold_charge_id,
+        SELECT pledge.id, pledge.buyer_id, CASE WHEN c.state IN ('authorized', 'captured') THEN c.id END AS hold_charge_id,
+               CASE WHEN c.state = 'captured' THEN c.capture_krw END AS captured_krw,
                coalesce(f.received_krw, 0) AS received_krw
         FROM ({PLACED_PLEDGES}) pledge
         LEFT JOIN {NEWEST_HOLD} c ON pledge.funding = 'card'
         LEFT JOIN pledge_fundings f ON f.pledge_id = pledge.id AND f.version = pledge.version
-        WHERE c.state = 'authorized' OR f.pledge_id IS NOT NULL
+        WHERE c.state IN ('authorized', 'captured') OR f.pledge_id IS NOT NULL
            OR (pledge.funding = 'card' AND c.id IS NULL
                AND $2::bigint * (SELECT sum(l.quantity_max * $3::bigint) FROM pledge_lines l
                          WHERE l.pledge_id = pledge.id AND l.version = pledge.version) / 10000 < $4
@@ -177,6 +179,7 @@ async def confirmed_pledges(conn: asyncpg.Connection, buying_round: Round) -> di
             lines={},
             hold_charge_id=row["hold_charge_id"],
             received_krw=row["received_krw"],
+            captured_krw=row["captured_krw"],
         )
         for row in rows
     }

@@ -16,7 +16,8 @@ from catalog.events import Actor, record_event
 from group_buy.changing import balance_out
 from group_buy.core.charge import CARD_HOLD_KRW_MIN, ChargePurpose, split_evenly_krw
 from group_buy.errors import CardNotPossible, ChargeNotFound, ChargeStateConflict
-from group_buy.gateway import HoldRequest, HoldResult, PaymentGateway
+from group_buy.gateway import GatewayUnavailable, HoldRequest, HoldResult, PaymentGateway
+from group_buy.reconciling import is_reconciled
 from group_buy.recording import record_result, record_state
 from group_buy.transactions import transaction
 
@@ -85,7 +86,7 @@ async def begin_payment(
     Raises:
         ChargeNotFound: not a card payment of this buyer.
         ChargeStateConflict: it does not wait for the buyer (any more).
-        GatewayUnavailable: the provider does not answer; nothing was lost.
+        GatewayUnavailable: the provider does not answer, or the books were not compared yet; nothing was lost.
     """
     async with transaction(pool) as conn:
         payment = await _take_over(conn, charge_id, buyer_id)
@@ -126,6 +127,8 @@ async def _take_over(conn: asyncpg.Connection, charge_id: UUID, buyer_id: int) -
     payment = await get_payment(conn, charge_id=charge_id, buyer_id=buyer_id)
     if not payment.may_pay:
         raise ChargeStateConflict(charge_id, payment.state)
+    if not await is_reconciled(conn):
+        raise GatewayUnavailable("books_not_compared")
     attempt, state = payment.attempt, payment.state
     if payment.provider_ref is None and state != "processing":
         attempt += state == "failed"

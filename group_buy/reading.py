@@ -252,7 +252,9 @@ async def get_invoice(conn: asyncpg.Connection, *, number: str, organization_id:
         SELECT i.number, i.reference, r.code, r.title_ko, r.title_en, a.quantity, a.unit_price_krw,
                i.supply_krw, i.vat_krw, i.total_krw, i.deposit_krw, i.balance_krw, i.issued_at, i.due_on,
                r.is_illustrative,
-               coalesce((SELECT state FROM charges c WHERE c.allocation_id = a.id AND c.purpose = 'balance'), 'captured'),
+               coalesce((SELECT state FROM charges c
+                         WHERE c.allocation_id = a.id AND c.purpose = 'balance' AND c.state <> 'released'
+                         ORDER BY c.state = 'captured', c.entry_no LIMIT 1), 'captured'),
                (SELECT jsonb_build_object('name_ko', o.name_ko, 'name_en', o.name_en,
                     'business_number', o.business_number, 'region', o.region)
                 FROM organizations o WHERE o.id = i.vendor_id),

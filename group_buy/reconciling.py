@@ -1,6 +1,6 @@
 """Compare our books with the provider's: match every object by its metadata, resolve what is open, list the rest.
 
-Until that was done once in the present incarnation of the database, no card is asked (`settling.claim_charge`). After
+Until that was done once in the present incarnation of the database, no card is asked (`settling.claim_charges`). After
 a restore the database is older than the provider's books: an attempt that it has forgotten must be found there
 before the same money is asked for again. `database_incarnation()` says what makes another incarnation.
 """
@@ -66,8 +66,8 @@ async def is_reconciled(conn: asyncpg.Connection) -> bool:
     return answer
 
 
-async def reconcile_if_due(pool: asyncpg.Pool, gateway: PaymentGateway) -> bool:
-    """Compare what may have changed, at once in a new incarnation of the database and every hour else."""
+async def reconcile_if_due(pool: asyncpg.Pool, gateway: PaymentGateway) -> Reconciliation | None:
+    """Compare what may have changed, at once in a new incarnation of the database and every hour else; None = not due."""
     async with transaction(pool) as conn:
         is_due = await conn.fetchval(
             """
@@ -76,9 +76,7 @@ async def reconcile_if_due(pool: asyncpg.Pool, gateway: PaymentGateway) -> bool:
             """
         )
         since = await _oldest_open(conn) if is_due else None
-    if is_due:
-        await reconcile(pool, gateway, since=since)
-    return bool(is_due)
+    return await reconcile(pool, gateway, since=since) if is_due else None
 
 
 async def _oldest_open(conn: asyncpg.Connection) -> datetime | None:
@@ -168,8 +166,8 @@ async def _match_record(conn: asyncpg.Connection, record: ProviderRecord) -> _Ma
         await _remember_ref(conn, record)
     elif row["provider_ref"] != result.provider_ref:
         detail = f"attempt {record.attempt} has {row['provider_ref']}, too"
-        is_over = result.state in {"released", "failed"}
-        return _Match() if is_over else _finding("second_object", record, detail)
+        # Without money it is what a creation left whose answer was an error that the provider repeats for its key.
+        return _finding("second_object", record, detail) if _has_money(result) else _Match()
     moved = await record_result(conn, charge_id=record.charge_id, attempt=record.attempt, result=result)
     is_resolved = moved or row["provider_ref"] is None
     compared = await _compare(conn, record)

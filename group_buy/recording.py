@@ -1,5 +1,6 @@
 """Write down what the provider said of an attempt, and what follows from it for the charge."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -34,12 +35,8 @@ async def record_result(
     steps = steps_to(result.state, state=row["state"], is_hold=row["purpose"] == "deposit")
     if not steps:
         return False
-    await _write(conn, row, result)
-    for step in steps:
-        await record_state(conn, charge_id, attempt, step, reason=result.reason)
-    if result.state == "authorized":
-        await _release_if_too_late(conn, charge_id)
-    elif result.state in {"failed", "action_required"} and result.reason and row["purpose"] != "refund":
+    await _write(conn, row, steps, result)
+    if result.state in {"failed", "action_required"} and result.reason and row["purpose"] != "refund":
         await _tell_buyer(conn, row, result)
     elif result.state == "captured" and row["purpose"] == "deposit" and row["capture_krw"] == 0:
         await owe_refund_of(conn, charge_id)  # it was withdrawn while the provider took it
@@ -52,40 +49,58 @@ async def record_result(
 
 async def _lock_charge(conn: asyncpg.Connection, charge_id: UUID) -> asyncpg.Record | None:
     """Lock a charge, and before it the round of a balance, whose other charges may have to change with it."""
-    await conn.execute(
-        """
-        SELECT FROM rounds WHERE id = (SELECT round_id FROM charges WHERE id = $1 AND purpose = 'balance') FOR UPDATE
-        """,
-        charge_id,
-    )
     return await conn.fetchrow(
         """
+        WITH first AS MATERIALIZED (
+            SELECT id FROM rounds WHERE id = (SELECT round_id FROM charges WHERE id = $1 AND purpose = 'balance')
+            FOR UPDATE
+        )
         SELECT c.id, c.state, c.attempt, c.purpose, c.capture_krw, c.declines, c.buyer_id, c.allocation_id, r.code,
+               r.decided_at IS NOT NULL AS is_decided,
                c.purpose = 'deposit' AND c.state IN ('processing', 'action_required', 'authorized')
                    AND (c.capture_krw > 0 OR (c.capture_krw IS NULL AND r.state = 'closing')) AS is_needed
         FROM charges c JOIN rounds r ON r.id = c.round_id
-        WHERE c.id = $1 FOR UPDATE OF c
+        WHERE c.id = $1 AND (SELECT count(*) FROM first) >= 0 FOR UPDATE OF c
         """,
         charge_id,
     )
 
 
-async def _write(conn: asyncpg.Connection, row: asyncpg.Record, result: HoldResult) -> None:
-    """Set the new state with what belongs to it; a state without declines forgets them."""
+async def _write(
+    conn: asyncpg.Connection, row: asyncpg.Record, steps: Sequence[ChargeState], result: HoldResult
+) -> None:
+    """Set the new state with what belongs to it, and its trail, in one round trip.
+
+    A state without declines forgets them. A hold that came after its round was decided wins nothing: it is let go at
+    once. One that nobody decided about yet is looked at again before it ends.
+    """
     is_declined = result.state in {"failed", "action_required"} and row["purpose"] != "refund"
     declines = row["declines"] + (result.state == "failed") if is_declined else 0
     delay = retry_delay(result.reason, declines=declines) if result.state == "failed" else None
+    is_too_late = result.state == "authorized" and row["capture_krw"] is None and row["is_decided"]
+    waits = result.state == "authorized" and row["capture_krw"] is None and not row["is_decided"]
     await conn.execute(
         """
-        UPDATE charges c SET state = $2, leased_until = NULL, tries = 0, last_error = $3,
-            capture_krw = CASE WHEN $2 <> 'captured' THEN capture_krw
-                               WHEN purpose = 'refund' THEN amount_krw ELSE $4 END,
-            declines = $5, retry_at = clock_timestamp() + $6::interval,
-            grace_until = CASE WHEN $7 THEN coalesce(grace_until, clock_timestamp() + $8::interval) END,
-            -- A hold that nobody decided about yet is looked at again before it ends.
-            next_attempt_at = CASE WHEN $2 = 'authorized' AND capture_krw IS NULL
-                THEN coalesce($9::timestamptz, clock_timestamp() + $10::interval) - $11::interval ELSE clock_timestamp() END
-        WHERE id = $1
+        WITH written AS (
+            UPDATE charges SET state = $2, leased_until = NULL, tries = 0, last_error = $3,
+                capture_krw = CASE WHEN $12 THEN 0 WHEN $2 <> 'captured' THEN capture_krw
+                                   WHEN purpose = 'refund' THEN amount_krw ELSE $4 END,
+                declines = $5, retry_at = clock_timestamp() + $6::interval,
+                grace_until = CASE WHEN $7 THEN coalesce(grace_until, clock_timestamp() + $8::interval) END,
+                next_attempt_at = CASE WHEN $13 THEN coalesce($9::timestamptz, clock_timestamp() + $10::interval)
+                    - $11::interval ELSE clock_timestamp() END
+            WHERE id = $1
+            RETURNING id, attempt
+        ), dated AS (
+            UPDATE charge_attempts a SET expires_at = $9 FROM written w
+            WHERE $9::timestamptz IS NOT NULL AND a.charge_id = w.id AND a.attempt = w.attempt
+        ), told AS (
+            INSERT INTO charge_events (charge_id, attempt, state, data)
+            SELECT w.id, w.attempt, step, $15 FROM written w, unnest($14::text[]) step ON CONFLICT DO NOTHING
+        )
+        INSERT INTO events (kind, subject, subject_id, data)
+        SELECT 'charge.' || step, 'charge', w.id::text, $15::jsonb || jsonb_build_object('attempt', w.attempt)
+        FROM written w, unnest($14::text[]) WITH ORDINALITY AS s (step, n) ORDER BY n
         """,
         row["id"],
         result.state,
@@ -98,24 +113,10 @@ async def _write(conn: asyncpg.Connection, row: asyncpg.Record, result: HoldResu
         result.expires_at,
         HOLD_LIFE,
         HOLD_RENEWAL,
-    )
-    if result.expires_at is not None:
-        await conn.execute(
-            "UPDATE charge_attempts SET expires_at = $3 WHERE charge_id = $1 AND attempt = $2",
-            row["id"],
-            row["attempt"],
-            result.expires_at,
-        )
-
-
-async def _release_if_too_late(conn: asyncpg.Connection, charge_id: UUID) -> None:
-    """A hold that came after its round was decided wins nothing: let it go at once."""
-    await conn.execute(
-        """
-        UPDATE charges c SET capture_krw = 0, next_attempt_at = clock_timestamp() FROM rounds r
-        WHERE c.id = $1 AND r.id = c.round_id AND r.decided_at IS NOT NULL AND c.capture_krw IS NULL
-        """,
-        charge_id,
+        is_too_late,
+        waits,
+        list(steps),
+        {"reason": result.reason} if result.reason else {},
     )
 
 

@@ -4,6 +4,7 @@ The row and its random keys are committed before the provider hears of them. A c
 the charge as it was, and is asked about later; nothing is ever deleted.
 """
 
+import asyncio
 from datetime import timedelta
 from typing import Final
 from uuid import UUID, uuid4
@@ -77,10 +78,27 @@ class ChargeWork(msgspec.Struct, frozen=True):
 
 async def settle_one(pool: asyncpg.Pool, gateway: PaymentGateway) -> bool:
     """Take one step of one card charge that is due; return whether there was one."""
+    return await settle_batch(pool, gateway, limit=1) == 1
+
+
+async def settle_batch(pool: asyncpg.Pool, gateway: PaymentGateway, *, limit: int) -> int:
+    """Take one step of up to `limit` card charges that are due, beside each other; return how many there were.
+
+    Raises:
+        ExceptionGroup: what some steps failed with, after all others were taken.
+    """
     async with borrowed(pool) as conn:
-        work = await claim_charge(conn)
-    if work is None:
-        return False
+        claimed = await claim_charges(conn, limit=limit)
+    ended = await asyncio.gather(*(_settle(pool, gateway, work) for work in claimed), return_exceptions=True)
+    failures = [error for error in ended if isinstance(error, Exception)]
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        raise ExceptionGroup("charges failed", failures)
+    return len(claimed)
+
+
+async def _settle(pool: asyncpg.Pool, gateway: PaymentGateway, work: ChargeWork) -> None:
     step = "refund" if work.purpose == "refund" else "charge"
     failpoint(f"{step}.claimed")
     try:
@@ -94,7 +112,6 @@ async def settle_one(pool: asyncpg.Pool, gateway: PaymentGateway) -> bool:
             await _put_off(conn, work, reason=result.reason or "not decided yet")
         failpoint(f"{step}.recorded")
     failpoint(f"{step}.committed")
-    return True
 
 
 async def _call_gateway(pool: asyncpg.Pool, gateway: PaymentGateway, work: ChargeWork) -> HoldResult:
@@ -154,14 +171,14 @@ def _refused(work: ChargeWork, error: GatewayRefused) -> HoldResult:
     return HoldResult(provider_ref="", state="failed" if nothing_moved else "processing", reason=error.reason)
 
 
-async def claim_charge(conn: asyncpg.Connection) -> ChargeWork | None:
-    """Lease the oldest card charge with a step to take; a due one becomes processing with fresh keys.
+async def claim_charges(conn: asyncpg.Connection, *, limit: int) -> list[ChargeWork]:
+    """Lease the oldest card charges with a step to take; a due one becomes processing with fresh keys.
 
     One statement, so one commit. Nothing is claimed before the books were compared in this incarnation of the
     database (see `reconciling.py`), no balance before its buyer comes to pay it, and no refund before what it
     gives back was captured.
     """
-    work = await conn.fetchrow(
+    rows = await conn.fetch(
         """
         WITH picked AS (
             SELECT id, state FROM charges c
@@ -172,16 +189,22 @@ async def claim_charge(conn: asyncpg.Connection) -> ChargeWork | None:
               AND (refunded_charge_id IS NULL OR EXISTS (
                   SELECT FROM charges p WHERE p.id = c.refunded_charge_id AND p.state IN ('captured', 'refunded')))
               AND EXISTS (SELECT FROM reconciliations WHERE incarnation = database_incarnation())
-            ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED
+            ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED
+        ), numbered AS (
+            SELECT *, row_number() OVER () AS n FROM picked
         ), claimed AS (
             UPDATE charges c SET leased_until = clock_timestamp() + $1, tries = tries + 1,
                 state = CASE c.state WHEN 'due' THEN 'processing' ELSE c.state END
-            FROM picked WHERE c.id = picked.id
-            RETURNING c.*, picked.state AS before
+            FROM numbered WHERE c.id = numbered.id
+            RETURNING c.*, numbered.state AS before, numbered.n
         ), begun AS (
             INSERT INTO charge_attempts (charge_id, attempt, create_key, confirm_key, finish_key, amount_krw)
-            SELECT id, attempt, $2, $3, $4, coalesce(nullif(capture_krw, 0), amount_krw)
-            FROM claimed WHERE before = 'due'
+            SELECT c.id, c.attempt, k.create_key, k.confirm_key, k.finish_key,
+                   coalesce(nullif(c.capture_krw, 0), c.amount_krw)
+            FROM claimed c
+            JOIN unnest($3::uuid[], $4::uuid[], $5::uuid[]) WITH ORDINALITY
+                 AS k (create_key, confirm_key, finish_key, n) ON k.n = c.n
+            WHERE c.before = 'due'
             RETURNING *
         ), told AS (
             INSERT INTO charge_events (charge_id, attempt, state)
@@ -196,15 +219,17 @@ async def claim_charge(conn: asyncpg.Connection) -> ChargeWork | None:
                 WHERE p.charge_id = c.refunded_charge_id AND p.attempt = paid.attempt)
         FROM claimed c
         LEFT JOIN payment_methods m ON m.id = c.payment_method_id
-        JOIN (SELECT * FROM begun
-              UNION ALL SELECT * FROM charge_attempts) a ON a.charge_id = c.id AND a.attempt = c.attempt
+        CROSS JOIN LATERAL (SELECT * FROM begun b WHERE b.charge_id = c.id UNION ALL
+                            SELECT * FROM charge_attempts o WHERE o.charge_id = c.id AND o.attempt = c.attempt) a
+        ORDER BY c.n
         """,
         LEASE,
-        uuid4(),
-        uuid4(),
-        uuid4(),
+        limit,
+        [uuid4() for _ in range(limit)],
+        [uuid4() for _ in range(limit)],
+        [uuid4() for _ in range(limit)],
     )
-    return None if work is None else ChargeWork(*work)
+    return [ChargeWork(*row) for row in rows]
 
 
 async def _record_provider_ref(pool: asyncpg.Pool, work: ChargeWork, provider_ref: str) -> None:

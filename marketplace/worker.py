@@ -23,7 +23,7 @@ from group_buy.lapsing import end_silence
 from group_buy.reconciling import reconcile_if_due
 from group_buy.retrying import end_one_grace, retry_due_charges
 from group_buy.rounds import begin_due_fill_ups, open_due_rounds
-from group_buy.settling import settle_one
+from group_buy.settling import settle_batch
 from group_buy.transactions import transaction
 from marketplace.accounts.sessions import remove_expired
 from marketplace.import_files import work_on_import
@@ -42,7 +42,9 @@ IMPORTS_SECONDS: Final = 0.5
 CLEAN_SECONDS: Final = 600.0
 BACK_OFF_SECONDS: Final = 5.0
 SETTLERS: Final = 4
-"""Charges worked on at once by one process: each waits mostly for the provider."""
+"""Loops of one process that settle charges beside each other."""
+CHARGES_AT_ONCE: Final = 4
+"""Charges that one of them claims together, in one commit; each waits mostly for the provider."""
 
 SEARCH_TARGET: Final = "main"
 INDEX_LOCK: Final = 7305
@@ -157,9 +159,9 @@ def loops(
 ) -> list[Awaitable[None]]:
     """All loops of one worker, not yet started."""
 
-    async def settle_batch() -> int:
+    async def charge_batch() -> int:
         assert gateway is not None
-        return await settle_one(pool, gateway)
+        return await settle_batch(pool, gateway, limit=CHARGES_AT_ONCE)
 
     async def webhook_batch() -> int:
         assert gateway is not None
@@ -167,7 +169,10 @@ def loops(
 
     async def reconcile_batch() -> int:
         assert gateway is not None
-        return await reconcile_if_due(pool, gateway)
+        compared = await reconcile_if_due(pool, gateway)
+        if compared is not None and compared.findings:
+            log.warning("the payment provider's books differ", findings=len(compared.findings))
+        return 0
 
     tasks: list[Awaitable[None]] = [
         run_loop("rounds", lambda: advance_rounds(pool), pause_seconds=ROUNDS_SECONDS),
@@ -177,7 +182,7 @@ def loops(
         run_loop("clean", lambda: clean_up(pool), pause_seconds=CLEAN_SECONDS),
     ]
     if gateway is not None:
-        tasks += [run_loop("charges", settle_batch, pause_seconds=CHARGES_SECONDS) for _ in range(SETTLERS)]
+        tasks += [run_loop("charges", charge_batch, pause_seconds=CHARGES_SECONDS) for _ in range(SETTLERS)]
         tasks += [
             run_loop("webhooks", webhook_batch, pause_seconds=CHARGES_SECONDS),
             run_loop("declines", lambda: chase_declines(pool), pause_seconds=DECLINES_SECONDS),

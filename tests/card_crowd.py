@@ -20,6 +20,12 @@ async def a_crowd(desk: CardDesk, conn: asyncpg.Connection, size: int) -> tuple[
         conn, coordinator=actor, tiers=((1, PRICE),), capacity=1_000_000, deposit_bp=1_000
     )
     await desk.pledge(conn, buying_round, "first", 1)
+    await add_crowd(conn, actor, buying_round, size)
+    return actor, buying_round
+
+
+async def add_crowd(conn: asyncpg.Connection, actor: Actor, buying_round: Round, size: int) -> None:
+    """Pledges of other buyers until there are `size`, on the card of the one there is."""
     async with conn.transaction():
         await conn.execute(
             """
@@ -50,7 +56,6 @@ async def a_crowd(desk: CardDesk, conn: asyncpg.Connection, size: int) -> tuple[
             buying_round.id,
             actor.person_id,
         )
-    return actor, buying_round
 
 
 async def books_of_the_provider(desk: CardDesk) -> tuple[Counter[str], Counter[str]]:

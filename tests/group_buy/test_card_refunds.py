@@ -15,6 +15,7 @@ from group_buy.delivering import order_round, record_delivery
 from group_buy.errors import ChargeNotFound, ChargeStateConflict
 from group_buy.gateway import GatewayRefused, RefundRequest
 from group_buy.lapsing import lapse_pledges
+from group_buy.reconciling import reconcile
 from group_buy.refunding import refund_by_transfer
 from group_buy.retrying import retry_charge
 from group_buy.settling import settle_one
@@ -298,3 +299,33 @@ async def test_a_refund_waits_until_its_payment_was_captured(
     await desk.settle()
     assert await refunds_of(checked, pledge) == [("card", 400_001, "captured")]
     assert actor.organization_id is not None
+
+
+@pytest.mark.parametrize("limit", [None, 900_000])
+async def test_money_that_a_lost_decision_took_counts_as_it_is_or_goes_back(
+    desk: CardDesk, checked: asyncpg.Connection, limit: int | None
+) -> None:
+    """After a restore the round is decided again; its holds turn out to be captured already."""
+    buying_round = await a_round(checked, tiers=((2, 1_000_003), (5, 800_000)))
+    pledge = await desk.pledge(checked, buying_round, "hanbit", 2, limit=limit)
+    await fund(checked, await a_pledge(checked, buying_round, "other", 2))
+    await close(checked)
+    await desk.settle()
+    held = await charge_of(checked, pledge)
+    taken_krw = min(200_000, held["amount_krw"])
+    await desk.gateway.capture(
+        provider_ref=held["provider_ref"], amount_krw=taken_krw, finish_key=held["finish_key"]
+    )
+    assert [
+        f.kind for f in (await reconcile(desk.pool, desk.gateway)).findings if f.charge_id == held["id"]
+    ] == []
+    assert (await charge_of(checked, pledge))["state"] == "captured"
+    assert await clear_if_decided(checked, code="round")
+    await desk.settle()
+    charge = await charge_of(checked, pledge)
+    if limit is None:
+        assert (charge["state"], charge["capture_krw"]) == ("captured", taken_krw)
+        assert await refunds_of(checked, pledge) == []
+    else:
+        assert charge["state"] == "refunded"
+        assert await refunds_of(checked, pledge) == [("card", taken_krw, "captured")]

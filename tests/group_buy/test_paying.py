@@ -13,7 +13,9 @@ from group_buy.core.charge import CARD_HOLD_KRW_MIN, split_evenly_krw
 from group_buy.core.pledge import Pledge
 from group_buy.deciding import clear_if_decided
 from group_buy.errors import ChargeNotFound, ChargeStateConflict
+from group_buy.gateway import GatewayUnavailable
 from group_buy.paying import begin_payment, choose_card, choose_transfer, finish_payment
+from group_buy.reading import get_invoice
 from group_buy.retrying import end_one_grace
 from group_buy.settling import settle_one
 
@@ -90,6 +92,17 @@ async def test_a_balance_by_card_is_taken_at_once_and_not_before_its_buyer_comes
         await choose_transfer(checked, charge_id=balance["id"], buyer_id=pledge.buyer_id, actor=SYSTEM)
 
 
+async def test_nothing_is_paid_before_the_books_were_compared(
+    desk: CardDesk, checked: asyncpg.Connection, owner_conn: asyncpg.Connection
+) -> None:
+    pledge, balance = await an_invoiced_pledge(checked)
+    await choose_card(checked, charge_id=balance["id"], buyer_id=pledge.buyer_id, actor=SYSTEM)
+    await owner_conn.execute("TRUNCATE reconciliations")
+    with pytest.raises(GatewayUnavailable, match="books_not_compared"):
+        await begin_payment(desk.pool, desk.gateway, charge_id=balance["id"], buyer_id=pledge.buyer_id)
+    assert await checked.fetchval("SELECT count(*) FROM charge_attempts") == 0
+
+
 async def test_a_balance_above_one_charge_is_split_evenly(
     desk: CardDesk, checked: asyncpg.Connection
 ) -> None:
@@ -108,6 +121,9 @@ async def test_a_balance_above_one_charge_is_split_evenly(
         )
         assert desk.pay_in_browser(secret, number=GOOD) == (200, "succeeded")
         await finish_payment(desk.pool, desk.gateway, charge_id=charge_id, buyer_id=pledge.buyer_id)
+        number = await checked.fetchval("SELECT number FROM invoices")
+        invoice = await get_invoice(checked, number=number, organization_id=pledge.buyer_id)
+        assert invoice.balance_state == ("captured" if charge_id == chosen[-1] else "due")
     states = await balances(checked, pledge)
     assert sum(krw for _, krw, state in states if state == "captured") == total
 

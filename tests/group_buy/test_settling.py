@@ -33,7 +33,7 @@ from group_buy.gateway import HoldRequest, HoldResult, WebhookHint
 from group_buy.reading import list_charges
 from group_buy.recording import record_result
 from group_buy.retrying import retry_charge
-from group_buy.settling import claim_charge, settle_one
+from group_buy.settling import claim_charges, settle_one
 from group_buy.transactions import transaction
 from marketplace.payments.contract_calls import Fault
 from marketplace.payments.stripe_gateway import StripeGateway
@@ -294,12 +294,10 @@ async def test_a_claimed_charge_is_left_alone_until_its_lease_ends(
     buying_round = await a_round(checked)
     await desk.pledge(checked, buying_round, "hanbit", 2)
     await close(checked)
-    first = await claim_charge(checked)
-    assert first is not None
-    assert await claim_charge(checked) is None
+    [first] = await claim_charges(checked, limit=5)
+    assert await claim_charges(checked, limit=5) == []
     await checked.execute("UPDATE charges SET leased_until = clock_timestamp()")
-    again = await claim_charge(checked)
-    assert again is not None
+    [again] = await claim_charges(checked, limit=5)
     assert (first.tries, again.tries) == (1, 2)
     assert msgspec.structs.replace(again, tries=1) == first
 
@@ -388,11 +386,8 @@ def shuffled_histories(draw: st.DrawFn) -> tuple[tuple[ChargeState, ...], list[C
     return history, draw(st.permutations([*history, *repeated]))
 
 
-@given(shuffled_histories())
-@settings(deadline=None)
-def test_reports_in_any_order_walk_allowed_steps_to_one_end(
-    drawn: tuple[tuple[ChargeState, ...], list[ChargeState]],
-) -> None:
+def walk_reports(drawn: tuple[tuple[ChargeState, ...], list[ChargeState]]) -> None:
+    """The state must be a function of the set of reports, whatever their order and however often each comes."""
     history, reports = drawn
     state: ChargeState = "processing"
     for report in reports:
@@ -402,14 +397,30 @@ def test_reports_in_any_order_walk_allowed_steps_to_one_end(
     assert state == history[-1]
 
 
+@given(shuffled_histories())
+@settings(deadline=None, max_examples=500)
+def test_reports_in_any_order_walk_allowed_steps_to_one_end(
+    drawn: tuple[tuple[ChargeState, ...], list[ChargeState]],
+) -> None:
+    walk_reports(drawn)
+
+
+@pytest.mark.ci
+@given(shuffled_histories())
+@settings(deadline=None, max_examples=10_000)
+def test_ten_thousand_orders_of_reports_walk_to_one_end(
+    drawn: tuple[tuple[ChargeState, ...], list[ChargeState]],
+) -> None:
+    walk_reports(drawn)
+
+
 @pytest.fixture
 async def hanging(desk: CardDesk, checked: asyncpg.Connection) -> tuple[asyncpg.Connection, UUID]:
     """A charge in state processing."""
     buying_round = await a_round(checked)
     pledge = await desk.pledge(checked, buying_round, "hanbit", 2)
     await close(checked)
-    work = await claim_charge(checked)
-    assert work is not None
+    [work] = await claim_charges(checked, limit=1)
     assert work.hold_request.amount_krw == deposit_ceiling_krw(buying_round, pledge.lines) == 200_000
     return checked, work.charge_id
 
@@ -417,6 +428,21 @@ async def hanging(desk: CardDesk, checked: asyncpg.Connection) -> tuple[asyncpg.
 @given(shuffled_histories())
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_results_in_any_order_end_in_one_state(
+    hanging: tuple[asyncpg.Connection, UUID], drawn: tuple[tuple[ChargeState, ...], list[ChargeState]]
+) -> None:
+    await record_in_order(hanging, drawn)
+
+
+@pytest.mark.long
+@given(shuffled_histories())
+@settings(deadline=None, max_examples=10_000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_ten_thousand_orders_of_results_end_in_one_state(
+    hanging: tuple[asyncpg.Connection, UUID], drawn: tuple[tuple[ChargeState, ...], list[ChargeState]]
+) -> None:
+    await record_in_order(hanging, drawn)
+
+
+async def record_in_order(
     hanging: tuple[asyncpg.Connection, UUID], drawn: tuple[tuple[ChargeState, ...], list[ChargeState]]
 ) -> None:
     conn, charge_id = hanging
@@ -498,7 +524,7 @@ async def test_a_webhook_with_old_news_leaves_the_charge_as_it_is(
     await desk.settle()
     assert await clear_if_decided(checked, code="round")
     async with transaction(desk.pool) as conn:
-        assert await claim_charge(conn)  # a worker is about to capture it
+        assert await claim_charges(conn, limit=1)  # a worker is about to capture it
     before = await charge_of(checked, pledge)
     await store_webhook(checked, hint(before["provider_ref"]))
     assert await process_one_webhook(desk.pool, desk.gateway)
