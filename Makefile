@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ci test-long check fmt assets bench bench-group-buy bench-search bench-import lock screenshots
+.PHONY: help demo test test-ci test-long check fmt assets bench bench-group-buy bench-money bench-search bench-import lock screenshots
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ bench: $(VENV)/dev.installed ## measured ratios against raw parts of the same ru
 
 bench-group-buy: $(VENV)/dev.installed ## joins and closings against plain inserts of the same run
 	$(BIN)/python tests/benchmarks/bench_rounds.py
+
+bench-money: $(VENV)/dev.installed ## charges a second and calls at once, with a provider in the same process
+	$(BIN)/python tests/benchmarks/bench_money.py
 
 bench-search: $(VENV)/dev.installed ## the limits of search, with ratios to the raw engine and to PostgreSQL
 	$(BIN)/python tests/benchmarks/bench_search.py

@@ -21,13 +21,17 @@ INVOICE_DUE_TIME: Final = timedelta(days=14)
 
 
 class AllocatedPledge(msgspec.Struct, frozen=True):
-    """What one pledge got: units by line number, and where its deposit comes from."""
+    """What one pledge got: units by line number, and where its deposit comes from.
+
+    captured_krw: won that were taken of the hold already, by a decision that a restore has lost; None = none.
+    """
 
     pledge_id: UUID
     buyer_id: int
     lines: dict[int, int]
     hold_charge_id: UUID | None
     received_krw: int
+    captured_krw: int | None = None
 
     @property
     def quantity(self) -> int:
@@ -49,7 +53,9 @@ class _Bill(msgspec.Struct, frozen=True):
 def _bill(buying_round: Round, pledge: AllocatedPledge, unit_price_krw: int) -> _Bill:
     supply_krw = pledge.quantity * unit_price_krw
     total_krw = supply_krw + vat_krw(supply_krw)
-    if pledge.hold_charge_id is not None:
+    if pledge.captured_krw is not None:
+        paid_krw = min(pledge.captured_krw, total_krw)
+    elif pledge.hold_charge_id is not None:
         # The rest of the hold goes back with the capture; below a card's minimum the hold is released instead.
         owed_krw = deposit_krw(deposit_bp=buying_round.deposit_bp, supply_krw=supply_krw)
         paid_krw = owed_krw if owed_krw >= CARD_HOLD_KRW_MIN else 0
@@ -110,8 +116,8 @@ async def _finish_holds(conn: asyncpg.Connection, bills: Sequence[_Bill]) -> Non
     await conn.execute(
         """
         UPDATE charges c
-        SET allocation_id = CASE WHEN taken_krw > 0 THEN bill.allocation_id END, capture_krw = taken_krw,
-            next_attempt_at = clock_timestamp()
+        SET allocation_id = CASE WHEN taken_krw > 0 THEN bill.allocation_id END, next_attempt_at = clock_timestamp(),
+            capture_krw = CASE WHEN c.state = 'captured' THEN c.capture_krw ELSE taken_krw END
         FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS bill (charge_id, allocation_id, taken_krw)
         WHERE c.id = bill.charge_id
         """,
@@ -259,7 +265,10 @@ async def settle_outcomes(conn: asyncpg.Connection, buying_round: Round) -> None
 
 
 async def release_holds(conn: asyncpg.Connection, buying_round: Round) -> None:
-    """Let every hold go that no allocation uses; one whose outcome is unknown yet goes when it is known."""
+    """Let every hold go that no allocation uses; one whose outcome is unknown yet goes when it is known.
+
+    One that was captured already, by a decision that a restore has lost, goes back as far as nobody owes it.
+    """
     unasked = await conn.fetch(
         """
         UPDATE charges SET state = 'released', capture_krw = 0
@@ -270,6 +279,25 @@ async def release_holds(conn: asyncpg.Connection, buying_round: Round) -> None:
     await conn.executemany(
         "INSERT INTO charge_events (charge_id, attempt, state) VALUES ($1, $2, 'released')",
         [(row["id"], row["attempt"]) for row in unasked],
+    )
+    await conn.execute(
+        """
+        WITH due AS (
+            INSERT INTO charges (id, round_id, pledge_id, allocation_id, buyer_id, purpose, method, amount_krw, entry_no,
+                                 refunded_charge_id)
+            SELECT gen_random_uuid(), c.round_id, c.pledge_id, c.allocation_id, c.buyer_id, 'refund', 'card',
+                   c.capture_krw - coalesce(a.total_krw, 0),
+                   1 + coalesce((SELECT max(entry_no) FROM charges r
+                                 WHERE r.pledge_id = c.pledge_id AND r.purpose = 'refund'), 0), c.id
+            FROM charges c LEFT JOIN allocations a ON a.id = c.allocation_id
+            WHERE c.round_id = $1 AND c.method = 'card' AND c.purpose = 'deposit' AND c.state = 'captured'
+              AND c.capture_krw > coalesce(a.total_krw, 0)
+              AND NOT EXISTS (SELECT FROM charges r WHERE r.refunded_charge_id = c.id AND r.state <> 'released')
+            RETURNING id
+        )
+        INSERT INTO charge_events (charge_id, attempt, state) SELECT id, 1, 'due' FROM due
+        """,
+        buying_round.id,
     )
     await conn.execute(
         """

@@ -13,7 +13,8 @@ from group_buy.allocating import AllocatedPledge, insert_transfers, write_alloca
 from group_buy.core.clearing import LineId
 from group_buy.core.round import Round
 from group_buy.receiving import capture_transfer
-from group_buy.rounds import pledge_of
+from group_buy.refunding import owe_refund
+from group_buy.rounds import ROUND_COLUMNS, pledge_of, read_round
 
 ChangeReason = Literal["lapsed", "reclearing", "delivery", "survey_exit"]
 
@@ -77,7 +78,9 @@ async def _change(
     reason: ChangeReason,
     person_id: int | None,
 ) -> None:
-    forfeited_krw = await _forfeit(conn, row["id"]) if reason == "lapsed" else 0
+    if quantity == 0:
+        await withdraw_cards(conn, row["id"])
+    forfeited_krw = await _taken_deposits(conn, row["id"]) if reason == "lapsed" else 0
     supply_krw = quantity * unit_price_krw
     total_krw = supply_krw + vat_krw(supply_krw)
     await conn.execute(
@@ -100,23 +103,56 @@ async def _change(
     await _balance_out(conn, buying_round, row, owed_krw=total_krw + row["forfeited_krw"] + forfeited_krw)
 
 
-async def _forfeit(conn: asyncpg.Connection, allocation_id: UUID) -> int:
-    """Let go of a hold that could not be taken, and return the won of deposits that were."""
+async def withdraw_cards(conn: asyncpg.Connection, allocation_id: UUID) -> None:
+    """Let go of everything by card that was not taken yet: the worker cancels what the provider has of it.
+
+    A payment that the provider takes at this very moment goes back: see `recording.record_result`.
+    """
     await conn.execute(
         """
-        UPDATE charges SET capture_krw = 0, allocation_id = NULL, next_attempt_at = clock_timestamp()
-        WHERE allocation_id = $1 AND purpose = 'deposit' AND state = 'authorized'
+        WITH withdrawn AS (
+            UPDATE charges SET capture_krw = 0, retry_at = NULL, grace_until = NULL, next_attempt_at = clock_timestamp(),
+                allocation_id = CASE WHEN purpose = 'balance' THEN allocation_id END,
+                state = CASE state WHEN 'due' THEN 'released' WHEN 'failed' THEN 'action_required' ELSE state END
+            WHERE allocation_id = $1 AND method = 'card' AND purpose <> 'refund'
+              AND state IN ('due', 'failed', 'processing', 'action_required', 'authorized')
+            RETURNING id, attempt, state
+        ), unneeded AS (
+            UPDATE charges r SET state = 'released', capture_krw = 0 FROM withdrawn w
+            WHERE r.refunded_charge_id = w.id AND r.state = 'due' RETURNING r.id, r.attempt
+        )
+        INSERT INTO charge_events (charge_id, attempt, state)
+        SELECT id, attempt, state FROM withdrawn UNION ALL SELECT id, attempt, 'released' FROM unneeded
+        ON CONFLICT DO NOTHING
         """,
         allocation_id,
     )
+
+
+async def _taken_deposits(conn: asyncpg.Connection, allocation_id: UUID) -> int:
+    """The won of deposits that were taken, less what went back already: a lapsed pledge forfeits them."""
     taken: int = await conn.fetchval(
         """
-        SELECT coalesce(sum(capture_krw), 0)::bigint FROM charges
-        WHERE allocation_id = $1 AND purpose = 'deposit' AND state = 'captured'
+        SELECT coalesce(sum(c.capture_krw - coalesce((SELECT sum(r.amount_krw) FROM charges r
+                   WHERE r.refunded_charge_id = c.id AND r.state <> 'released'), 0)), 0)::bigint
+        FROM charges c WHERE c.allocation_id = $1 AND c.purpose = 'deposit' AND c.state = 'captured'
         """,
         allocation_id,
     )
     return taken
+
+
+async def balance_out(conn: asyncpg.Connection, allocation_id: UUID) -> None:
+    """Make what an allocation was charged what it owes now, after one of its payments changed its way.
+
+    Whoever calls holds the round's lock.
+    """
+    allocation = await conn.fetchrow("SELECT * FROM current_allocations WHERE id = $1", allocation_id)
+    assert allocation is not None, "allocations are never deleted"
+    row = await conn.fetchrow(f"SELECT {ROUND_COLUMNS} FROM rounds r WHERE r.id = $1", allocation["round_id"])
+    assert row is not None, "rounds are never deleted"
+    owed_krw = allocation["total_krw"] + allocation["forfeited_krw"]
+    await _balance_out(conn, read_round(row), allocation, owed_krw=owed_krw)
 
 
 async def _balance_out(
@@ -126,7 +162,9 @@ async def _balance_out(
     sums = await conn.fetchrow(
         """
         SELECT coalesce(sum(CASE WHEN purpose = 'deposit' OR purpose = 'balance' AND state = 'captured' THEN capture_krw
-                                 WHEN purpose = 'balance' THEN amount_krw ELSE -amount_krw END), 0)::bigint AS entered_krw,
+                                 WHEN purpose = 'refund' THEN -amount_krw
+                                 WHEN method = 'card' AND capture_krw = 0 THEN 0 ELSE amount_krw END), 0)::bigint
+                   AS entered_krw,
                coalesce(sum(amount_krw) FILTER (WHERE purpose = 'balance' AND state = 'due'), 0)::bigint AS due_krw
         FROM charges WHERE allocation_id = $1 AND state <> 'released'
         """,
@@ -152,7 +190,7 @@ async def _balance_out(
     if missing_krw > 0:
         await insert_transfers(conn, buying_round, purpose="balance", owed=[(*who, missing_krw)])
     elif missing_krw < 0:
-        await insert_transfers(conn, buying_round, purpose="refund", owed=[(*who, -missing_krw)])
+        await owe_refund(conn, buying_round, allocation=row, krw=-missing_krw)
 
 
 async def _keep_received(conn: asyncpg.Connection, allocation_id: UUID) -> int:

@@ -60,12 +60,29 @@ INVARIANTS: Final[dict[str, str]] = {
         WHERE a.total_krw + a.forfeited_krw <> (
             SELECT coalesce(sum(CASE WHEN c.purpose = 'deposit' OR c.purpose = 'balance' AND c.state = 'captured'
                                           THEN c.capture_krw
-                                     WHEN c.purpose = 'balance' THEN c.amount_krw ELSE -c.amount_krw END), 0)
+                                     WHEN c.purpose = 'refund' THEN -c.amount_krw
+                                     WHEN c.method = 'card' AND c.capture_krw = 0 THEN 0 ELSE c.amount_krw END), 0)
             FROM charges c WHERE c.allocation_id = i.allocation_id AND c.state <> 'released')
     """,
-    "no card is captured above its hold, or without an allocation": """
-        SELECT id::text FROM charges
-        WHERE method = 'card' AND state = 'captured' AND (capture_krw > amount_krw OR allocation_id IS NULL)
+    "no card is captured above its hold, or without an allocation unless it all goes back": """
+        SELECT id::text FROM charges c
+        WHERE method = 'card' AND state IN ('captured', 'refunded') AND (capture_krw > amount_krw OR (
+            allocation_id IS NULL AND purpose <> 'refund' AND capture_krw <> (
+                SELECT coalesce(sum(r.amount_krw), 0) FROM charges r
+                WHERE r.refunded_charge_id = c.id AND r.state <> 'released')))
+    """,
+    "no card gets more back than it was charged": """
+        SELECT c.id::text FROM charges c
+        JOIN (SELECT refunded_charge_id, sum(amount_krw) AS krw,
+                     sum(amount_krw) FILTER (WHERE state = 'captured') AS paid_krw
+              FROM charges WHERE refunded_charge_id IS NOT NULL AND state <> 'released' GROUP BY 1) r
+             ON r.refunded_charge_id = c.id
+        WHERE r.krw > c.capture_krw OR (r.paid_krw > 0 AND c.state NOT IN ('captured', 'refunded'))
+           OR (c.state = 'refunded' AND r.paid_krw IS DISTINCT FROM c.capture_krw)
+    """,
+    "every attempt at a card asks for no more than its charge": """
+        SELECT a.charge_id::text FROM charge_attempts a JOIN charges c ON c.id = a.charge_id
+        WHERE a.amount_krw > c.amount_krw
     """,
     "no hold is above what its card's owner agreed to": """
         SELECT c.id::text FROM charges c JOIN payment_methods m ON m.id = c.payment_method_id

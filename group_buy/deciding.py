@@ -26,7 +26,7 @@ PLACED_PLEDGES = """
     WHERE p.round_id = $1
 """
 NEWEST_HOLD = """
-    LATERAL (SELECT id, state FROM charges
+    LATERAL (SELECT id, state, capture_krw FROM charges
              WHERE pledge_id = pledge.id AND purpose = 'deposit' ORDER BY entry_no DESC LIMIT 1)
 """
 
@@ -127,10 +127,15 @@ async def write_proof(
 
 
 async def _count_undecided(conn: asyncpg.Connection, buying_round: Round) -> tuple[int, int, datetime]:
+    """Count cards whose bank has not answered, and pledges that their buyers may still secure; and the time.
+
+    A declined card is of the second kind: it may be tried again, or paid on the pay page, until the transfers' time ends.
+    """
     row = await conn.fetchrow(
         f"""
         SELECT count(*) FILTER (WHERE pledge.funding = 'card' AND c.state IN ('due', 'processing')),
-               count(*) FILTER (WHERE pledge.funding = 'transfer' AND f.pledge_id IS NULL),
+               count(*) FILTER (WHERE (pledge.funding = 'transfer' AND f.pledge_id IS NULL)
+                                   OR (pledge.funding = 'card' AND c.state IN ('failed', 'action_required'))),
                clock_timestamp()
         FROM ({PLACED_PLEDGES}) pledge
         LEFT JOIN {NEWEST_HOLD} c ON pledge.funding = 'card'
@@ -147,11 +152,13 @@ async def confirmed_pledges(conn: asyncpg.Connection, buying_round: Round) -> di
 
     All that came for a confirmed pledge is its deposit, less what was taken back because it was another's.
 
+    After a restore a hold may turn out to be captured already, by a decision that was lost; it counts as it is.
     Where a card's whole deposit is below what a card can be charged, a saved card is enough.
     """
     rows = await conn.fetch(
         f"""
-        SELECT pledge.id, pledge.buyer_id, CASE WHEN c.state = 'authorized' THEN c.id END AS hold_charge_id,
+        SELECT pledge.id, pledge.buyer_id, CASE WHEN c.state IN ('authorized', 'captured') THEN c.id END AS hold_charge_id,
+               CASE WHEN c.state = 'captured' THEN c.capture_krw END AS captured_krw,
                CASE WHEN f.pledge_id IS NULL THEN 0 ELSE (
                    SELECT sum(b.received_krw) FROM pledge_fundings b WHERE b.pledge_id = pledge.id)
                    - (SELECT coalesce(sum(b.amount_krw), 0) FROM charges b
@@ -159,7 +166,7 @@ async def confirmed_pledges(conn: asyncpg.Connection, buying_round: Round) -> di
         FROM ({PLACED_PLEDGES}) pledge
         LEFT JOIN {NEWEST_HOLD} c ON pledge.funding = 'card'
         LEFT JOIN pledge_fundings f ON f.pledge_id = pledge.id AND f.version = pledge.version
-        WHERE c.state = 'authorized' OR f.pledge_id IS NOT NULL
+        WHERE c.state IN ('authorized', 'captured') OR f.pledge_id IS NOT NULL
            OR (pledge.funding = 'card' AND c.id IS NULL
                AND $2::bigint * (SELECT sum(l.quantity_max * $3::bigint) FROM pledge_lines l
                          WHERE l.pledge_id = pledge.id AND l.version = pledge.version) / 10000 < $4
@@ -177,6 +184,7 @@ async def confirmed_pledges(conn: asyncpg.Connection, buying_round: Round) -> di
             lines={},
             hold_charge_id=row["hold_charge_id"],
             received_krw=row["received_krw"],
+            captured_krw=row["captured_krw"],
         )
         for row in rows
     }

@@ -125,7 +125,8 @@ async def settle_round(conn: asyncpg.Connection, *, code: str, coordinator_id: i
     if await conn.fetchval(
         """
         SELECT EXISTS (SELECT FROM charges WHERE round_id = $1
-                       AND state IN ('due', 'processing', 'action_required', 'authorized'))
+                       AND (state IN ('due', 'processing', 'action_required', 'authorized')
+                            OR (state = 'failed' AND (purpose <> 'deposit' OR capture_krw > 0))))
         """,
         buying_round.id,
     ):

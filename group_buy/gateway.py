@@ -1,5 +1,7 @@
 """The seam to whoever moves money: what settling asks of a payment provider, and what it may answer."""
 
+from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Literal, Protocol
 from uuid import UUID
 
@@ -50,24 +52,57 @@ class SavedMethod(msgspec.Struct, frozen=True):
 
 
 class HoldRequest(msgspec.Struct, frozen=True):
-    """One attempt to hold won on a saved card. Keys are random and stored before the call."""
+    """One attempt at won by card. Keys are random and stored before the call.
+
+    Without `method_ref` the buyer's browser brings the card. is_hold: held for a later capture; else taken at once.
+    """
 
     charge_id: UUID
     attempt: int
     amount_krw: int
-    customer_ref: str
-    method_ref: str
+    customer_ref: str | None
+    method_ref: str | None
     create_key: UUID
     confirm_key: UUID
+    is_hold: bool = True
 
 
 class HoldResult(msgspec.Struct, frozen=True):
-    """What the provider says of a hold. "processing" = not decided yet; `reason` is a stable code like "card_declined"."""
+    """What the provider says of a hold, a payment or a refund; `reason` is a stable code like "card_declined".
+
+    "processing" = not decided yet. expires_at: until when an authorized hold must be captured, if it says so.
+    """
 
     provider_ref: str
     state: Literal["processing", "action_required", "authorized", "captured", "released", "failed"]
     captured_krw: int = 0
     reason: str | None = None
+    expires_at: datetime | None = None
+
+
+class RefundRequest(msgspec.Struct, frozen=True):
+    """One attempt to give won of a captured payment back to its card. The key is random and stored before."""
+
+    charge_id: UUID
+    attempt: int
+    payment_ref: str
+    amount_krw: int
+    key: UUID
+
+
+class ProviderRecord(msgspec.Struct, frozen=True):
+    """One object in the provider's books. charge_id, attempt: None where its metadata do not name ours.
+
+    `krw`: won that were asked for; `result.captured_krw`: won that moved.
+    """
+
+    kind: Literal["payment", "refund"]
+    result: HoldResult
+    krw: int
+    charge_id: UUID | None
+    attempt: int | None
+    created_at: datetime
+    payment_ref: str
 
 
 class WebhookHint(msgspec.Struct, frozen=True):
@@ -106,6 +141,10 @@ class PaymentGateway(Protocol):
         """Ask what became of a hold."""
         ...
 
+    async def read_hold_secret(self, *, provider_ref: str) -> str:
+        """Return the one-time secret with which the buyer's browser may confirm a hold or payment."""
+        ...
+
     async def find_hold(self, *, charge_id: UUID, attempt: int) -> HoldResult | None:
         """Look for a hold by our ids in the provider's records, for reconciling."""
         ...
@@ -116,6 +155,22 @@ class PaymentGateway(Protocol):
 
     async def release(self, *, provider_ref: str, finish_key: UUID) -> HoldResult:
         """Give the whole hold back. Already released = the same answer."""
+        ...
+
+    async def refund(self, request: RefundRequest) -> HoldResult:
+        """Give won back to the card that paid. Same key, same refund; never above what was captured."""
+        ...
+
+    async def read_refund(self, *, provider_ref: str) -> HoldResult:
+        """Ask what became of a refund: "captured" = the money is on its way back."""
+        ...
+
+    async def find_refund(self, *, payment_ref: str, charge_id: UUID, attempt: int) -> HoldResult | None:
+        """Look among a payment's refunds for ours, before it is asked for again."""
+        ...
+
+    def list_records(self, *, since: datetime | None) -> AsyncIterator[ProviderRecord]:
+        """Walk through the provider's books, payments then refunds, the newest first, back to `since`."""
         ...
 
     async def close(self) -> None:

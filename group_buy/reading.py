@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from group_buy.core.charge import CARD_HOLD_KRW_MIN
 from group_buy.core.round import RoundState
 from group_buy.errors import InvoiceNotFound
 
@@ -14,7 +15,7 @@ FUNDING_STATE = """
     CASE WHEN pledge.funding = 'transfer' THEN
              CASE WHEN f.pledge_id IS NOT NULL THEN 'confirmed'
                   WHEN r.decided_at IS NOT NULL THEN 'expired' ELSE 'pending' END
-         WHEN d.state IN ('authorized', 'captured') THEN 'confirmed'
+         WHEN d.state IN ('authorized', 'captured', 'refunded') THEN 'confirmed'
          WHEN d.state IN ('failed', 'action_required') THEN 'failed'
          WHEN m.state = 'ready' AND r.decided_at IS NULL THEN 'pending'
          WHEN r.decided_at IS NOT NULL THEN 'expired'
@@ -124,7 +125,34 @@ class ChargeView(msgspec.Struct, frozen=True):
     due_at: datetime
     last_error: str | None
     invoice_number: str | None
+    grace_until: datetime | None
+    is_on_session: bool
     received_krw: int
+
+    @property
+    def may_pay(self) -> bool:
+        """Whether it waits for its buyer on the pay page; a deposit that nobody needs any more has capture_krw 0."""
+        if self.method != "card" or self.purpose == "refund" or self.capture_krw == 0:
+            return False
+        waits = {"due", "processing"} if self.purpose == "balance" else set()
+        return self.state in waits | {"failed", "action_required"}
+
+    @property
+    def may_retry(self) -> bool:
+        """Whether a coordinator may try it again by itself: not what its buyer pays, or nobody needs."""
+        return (
+            self.method == "card"
+            and self.state == "failed"
+            and self.purpose != "balance"
+            and self.capture_krw != 0
+            and not self.is_on_session
+        )
+
+    @property
+    def may_use_card(self) -> bool:
+        """Whether its buyer may pay it by card instead of by transfer."""
+        is_due = self.purpose == "balance" and self.method == "transfer" and self.state == "due"
+        return is_due and self.amount_krw >= CARD_HOLD_KRW_MIN
 
 
 class Party(msgspec.Struct, frozen=True):
@@ -206,8 +234,11 @@ async def list_charges(
         SELECT c.id, c.pledge_id, c.buyer_id, c.purpose, c.method, c.amount_krw, c.capture_krw, c.state, c.attempt,
                CASE WHEN i.due_on IS NULL THEN c.due_at
                     ELSE (i.due_on + 1)::timestamp AT TIME ZONE 'Asia/Seoul' - interval '1 minute' END,
-               c.last_error, i.number, coalesce((SELECT sum(amount_krw) FROM receipts e
-                                                 WHERE e.charge_id = c.id AND e.kind = 'balance'), 0)::bigint
+               c.last_error, i.number, c.grace_until,
+               coalesce((SELECT is_on_session FROM charge_attempts a
+                         WHERE a.charge_id = c.id AND a.attempt = c.attempt), false),
+               coalesce((SELECT sum(amount_krw) FROM receipts e
+                         WHERE e.charge_id = c.id AND e.kind = 'balance'), 0)::bigint
         FROM charges c
         LEFT JOIN invoices i ON i.allocation_id = c.allocation_id AND c.purpose = 'balance'
         WHERE ($1::bigint IS NULL OR c.buyer_id = $1) AND ($2::bigint IS NULL OR c.round_id = $2)
@@ -232,8 +263,9 @@ async def get_invoice(conn: asyncpg.Connection, *, number: str, organization_id:
         SELECT i.number, i.reference, r.code, r.title_ko, r.title_en, a.quantity, a.unit_price_krw,
                i.supply_krw, i.vat_krw, i.total_krw, i.deposit_krw, i.balance_krw, i.issued_at, i.due_on,
                r.is_illustrative,
-               CASE WHEN EXISTS (SELECT FROM charges c WHERE c.allocation_id = a.id AND c.purpose = 'balance'
-                                 AND c.state = 'due') THEN 'due' ELSE 'captured' END,
+               coalesce((SELECT state FROM charges c
+                         WHERE c.allocation_id = a.id AND c.purpose = 'balance' AND c.state <> 'released'
+                         ORDER BY c.state = 'captured', c.entry_no LIMIT 1), 'captured'),
                (SELECT jsonb_build_object('name_ko', o.name_ko, 'name_en', o.name_en,
                     'business_number', o.business_number, 'region', o.region)
                 FROM organizations o WHERE o.id = i.vendor_id),

@@ -13,3 +13,10 @@ async def transaction(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
     async with pool.acquire() as conn, conn.transaction():
         # The pool's proxy has every method of a connection; only the type stubs tell them apart.
         yield cast("asyncpg.Connection", conn)
+
+
+@asynccontextmanager
+async def borrowed(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
+    """Borrow a connection for one statement, which is a transaction by itself."""
+    async with pool.acquire() as conn:
+        yield cast("asyncpg.Connection", conn)

@@ -22,7 +22,9 @@ from group_buy.deciding import clear_if_decided
 from group_buy.dunning import read_reminder_days, send_reminders
 from group_buy.gateway import PaymentGateway
 from group_buy.opening import begin_due_fill_ups, open_due_rounds
-from group_buy.settling import settle_one
+from group_buy.reconciling import reconcile_if_due
+from group_buy.retrying import end_one_grace, retry_due_charges
+from group_buy.settling import settle_batch
 from group_buy.transactions import transaction
 from marketplace.accounts.sessions import remove_expired
 from marketplace.bank_files import remove_checked_files
@@ -36,13 +38,17 @@ ROUNDS_SECONDS: Final = 0.5
 CHARGES_SECONDS: Final = 0.25
 INDEX_SECONDS: Final = 0.1
 SEAL_SECONDS: Final = 5.0
+DECLINES_SECONDS: Final = 5.0
+RECONCILE_SECONDS: Final = 5.0
 IMPORTS_SECONDS: Final = 0.5
 CLEAN_SECONDS: Final = 600.0
 REMINDERS_SECONDS: Final = 60.0
 REMINDER_DAYS: Final = read_reminder_days("-3,0,3,7,14")
 BACK_OFF_SECONDS: Final = 5.0
 SETTLERS: Final = 4
-"""Charges worked on at once by one process: each waits mostly for the provider."""
+"""Loops of one process that settle charges beside each other."""
+CHARGES_AT_ONCE: Final = 4
+"""Charges that one of them claims together, in one commit; each waits mostly for the provider."""
 
 SEARCH_TARGET: Final = "main"
 INDEX_LOCK: Final = 7305
@@ -97,6 +103,15 @@ async def remind_buyers(pool: asyncpg.Pool, days: Sequence[int]) -> int:
     """Send the reminders whose day has come."""
     async with transaction(pool) as conn:
         return await send_reminders(conn, days=days)
+
+
+async def chase_declines(pool: asyncpg.Pool) -> int:
+    """Begin scheduled attempts, and go on without money whose grace period is over; return how many charges moved."""
+    async with transaction(pool) as conn:
+        moved = await retry_due_charges(conn)
+    async with transaction(pool) as conn:
+        moved += await end_one_grace(conn)
+    return moved
 
 
 async def seal_batch(pool: asyncpg.Pool) -> int:
@@ -157,13 +172,20 @@ def loops(
 ) -> list[Awaitable[None]]:
     """All loops of one worker, not yet started."""
 
-    async def settle_batch() -> int:
+    async def charge_batch() -> int:
         assert gateway is not None
-        return await settle_one(pool, gateway)
+        return await settle_batch(pool, gateway, limit=CHARGES_AT_ONCE)
 
     async def webhook_batch() -> int:
         assert gateway is not None
         return await process_one_webhook(pool, gateway)
+
+    async def reconcile_batch() -> int:
+        assert gateway is not None
+        compared = await reconcile_if_due(pool, gateway)
+        if compared is not None and compared.findings:
+            log.warning("the payment provider's books differ", findings=len(compared.findings))
+        return 0
 
     tasks: list[Awaitable[None]] = [
         run_loop("rounds", lambda: advance_rounds(pool), pause_seconds=ROUNDS_SECONDS),
@@ -174,8 +196,12 @@ def loops(
         run_loop("clean", lambda: clean_up(pool), pause_seconds=CLEAN_SECONDS),
     ]
     if gateway is not None:
-        tasks += [run_loop("charges", settle_batch, pause_seconds=CHARGES_SECONDS) for _ in range(SETTLERS)]
-        tasks.append(run_loop("webhooks", webhook_batch, pause_seconds=CHARGES_SECONDS))
+        tasks += [run_loop("charges", charge_batch, pause_seconds=CHARGES_SECONDS) for _ in range(SETTLERS)]
+        tasks += [
+            run_loop("webhooks", webhook_batch, pause_seconds=CHARGES_SECONDS),
+            run_loop("declines", lambda: chase_declines(pool), pause_seconds=DECLINES_SECONDS),
+            run_loop("reconcile", reconcile_batch, pause_seconds=RECONCILE_SECONDS),
+        ]
     return tasks
 
 

@@ -19,6 +19,7 @@ from marketplace.cli import (
     group_buy_verbs,
     money_verbs,
     origin_verbs,
+    payment_verbs,
     search_verbs,
     serve_verbs,
     settings_verbs,
@@ -61,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
         group_buy_verbs,
         money_verbs,
         bank_verbs,
+        payment_verbs,
     ):
         module.add_verbs(verbs, common)
     return parser

@@ -3,11 +3,14 @@
 import argparse
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import msgspec
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
@@ -32,6 +35,10 @@ from marketplace.worker import loops, running
 
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS_MAX = 10
+PEER_STATE = "local_stripe.state"
+"""Where the demo's card provider keeps its books, in the data folder."""
+PEER_FILE = "local_stripe.json"
+"""Where a running demo leaves the way to its card provider for other verbs; private."""
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -101,33 +108,36 @@ async def run_demo(options: argparse.Namespace) -> int:
     async with open_market(settings, seed=True) as market:
         async with market.connection() as conn, conn.transaction():
             await top_up_rounds(conn)
-        peer = LocalStripe(
-            webhook_url=f"{url}/webhooks/stripe", state=settings.data_dir / "local_stripe.state"
-        )
+        peer = LocalStripe(webhook_url=f"{url}/webhooks/stripe", state=settings.data_dir / PEER_STATE)
         try:
             await asyncio.to_thread(peer.start)
         except LocalStripeUnavailable as error:
             raise Refused(str(error)) from error
+        way = {
+            "stripe_secret_key": peer.secret_key,
+            "stripe_publishable_key": peer.publishable_key,
+            "stripe_webhook_secret": peer.webhook_secret,
+            "stripe_api_base": peer.url,
+        }
+        left = settings.data_dir / PEER_FILE
         try:
-            settings = settings_of(
-                options,
-                public_url=url,
-                port=port,
-                is_demo=True,
-                database_url="",
-                funding_window_hours=0,
-                stripe_secret_key=peer.secret_key,
-                stripe_publishable_key=peer.publishable_key,
-                stripe_webhook_secret=peer.webhook_secret,
-                stripe_api_base=peer.url,
-            )
+            _write_private(left, msgspec.json.encode(way))
+            settings = msgspec.structs.replace(settings, **way)
             async with serving(settings, market, host=LOOPBACK, port=port):
                 print(f"The market is open: {url}", flush=True)
                 await stop.wait()
                 say("closing …")
         finally:
+            left.unlink(missing_ok=True)
             await asyncio.to_thread(peer.stop)
     return 0
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    """Write a file that only this account can read."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
 
 
 async def run_serve(options: argparse.Namespace) -> int:

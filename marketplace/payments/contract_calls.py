@@ -2,11 +2,15 @@
 
 import hashlib
 import json
-from typing import Literal
+import random
+import re
+from typing import Final, Literal, get_args
 
 import msgspec
 
 from marketplace.payments.contract_rules import Json
+
+ALL_BP: Final = 10_000
 
 FaultKind = Literal[
     "reset",
@@ -31,6 +35,47 @@ class Fault(msgspec.Struct, frozen=True):
     kind: FaultKind
     path: str = ".*"
     seconds: float = 30
+
+
+class Chaos(msgspec.Struct, frozen=True):
+    """Let a share of all calls fail in some way, by a seed, so that a run can be repeated. seconds: as in Fault."""
+
+    seed: int
+    share_bp: int
+    kinds: tuple[FaultKind, ...] = get_args(FaultKind)
+    path: str = ".*"
+    seconds: float = 1
+
+
+class FaultPlan:
+    """What goes wrong next: the faults in `listed`, each consumed by the first call that matches; then chaos."""
+
+    def __init__(self) -> None:
+        self.listed: list[Fault] = []
+        self.injected: int = 0
+        self._chaos: Chaos | None = None
+        self._random = random.Random()  # noqa: S311 - which calls fail is no secret
+
+    def begin(self, chaos: Chaos | None) -> None:
+        """Begin, or with None end, chaos."""
+        self._chaos = chaos
+        self._random = random.Random(chaos.seed if chaos else 0)  # noqa: S311 - as above
+
+    def next(self, path: str) -> Fault | None:
+        """The fault of the next call to this path."""
+        for index, fault in enumerate(self.listed):
+            if re.fullmatch(fault.path, path):
+                self.injected += 1
+                return self.listed.pop(index)
+        chaos = self._chaos
+        if (
+            chaos is None
+            or not re.fullmatch(chaos.path, path)
+            or self._random.random() * ALL_BP >= chaos.share_bp
+        ):
+            return None
+        self.injected += 1
+        return Fault(self._random.choice(chaos.kinds), seconds=chaos.seconds)
 
 
 class Reply(msgspec.Struct, frozen=True):

@@ -9,25 +9,27 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl
 
-import aiohttp
 import msgspec
 from aiohttp import web
 
 from marketplace.payments import contract_rules as rules
-from marketplace.payments.contract_calls import Call, Fault, Reply, failure
+from marketplace.payments.contract_calls import Call, Chaos, Fault, FaultPlan, Reply, failure
 from marketplace.payments.contract_rules import Json, Memory, Refusal, StoredAnswer
+from marketplace.payments.contract_upstream import Upstream
 from marketplace.payments.contract_webhooks import WebhookSender
 
 LOOPBACK: Final = "127.0.0.1"
 
 # What a browser may call with the publishable key and the object's client secret.
-_BROWSER_PATH = re.compile(r"/v1/(setup_intents/\w+/(confirm|cancel)|payment_intents/\w+/_authenticate)")
+_BROWSER_PATH = re.compile(
+    r"/v1/(setup_intents/\w+/(confirm|cancel)|payment_intents/\w+/(confirm|_authenticate))"
+)
 _PAYMENT_STEP = re.compile(r"/v1/payment_intents/(\w+)/(confirm|capture|cancel|_authenticate)")
 _SETUP_STEP = re.compile(r"/v1/setup_intents/(\w+)/(confirm|cancel)")
-_LIST_OR_SEARCH = re.compile(r"(/v1/(?:payment_intents|customers))(/search)?")
+_LIST_OR_SEARCH = re.compile(r"(/v1/(?:payment_intents|customers|refunds))(/search)?")
 
 
 class ContractProxy:
@@ -47,7 +49,7 @@ class ContractProxy:
         memory: Memory | None = None,
         save: Callable[[Memory], None] | None = None,
     ) -> None:
-        self.faults: list[Fault] = []
+        self.faults = FaultPlan()
         self.memory = memory or Memory()
         self.url = ""
         self._upstream_url = upstream_url
@@ -57,17 +59,16 @@ class ContractProxy:
         self._save = save
         self._keys_in_use: set[str] = set()
         self._changing = asyncio.Lock()
-        self._session: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
 
     async def start(self, port: int = 0) -> None:
         """Listen on 127.0.0.1; afterwards `url` says where. Raises OSError when the port is taken."""
         app = web.Application(client_max_size=1_000_000)
         app.router.add_route("GET", "/js/v3/", self._send_script)
-        app.router.add_route("POST", "/_contract/faults", self._take_faults)
+        app.router.add_route("POST", "/_contract/{order:faults|chaos|expire}", self._take_order)
         app.router.add_route("OPTIONS", "/v1/{rest:.*}", _allow_browser)
         app.router.add_route("*", "/v1/{rest:.*}", self._handle)
-        self._session = aiohttp.ClientSession(headers={"Authorization": f"Bearer {self._secret_key}"})
+        self._upstream = Upstream(self._upstream_url, self._secret_key, self.memory)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, LOOPBACK, port)
@@ -79,13 +80,12 @@ class ContractProxy:
         if self._runner is not None:
             await self._runner.cleanup()
         await self._webhooks.close()
-        if self._session is not None:
-            await self._session.close()
+        await self._upstream.close()
 
     # -- from the wire to a reply --------------------------------------------------------------------------
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        fault = self._next_fault(request.path)
+        fault = self.faults.next(request.path)
         if fault is not None and fault.kind == "reset":
             return _reset(request)
         try:
@@ -181,10 +181,21 @@ class ContractProxy:
     async def _read_objects(self, call: Call) -> Reply:
         listing = _LIST_OR_SEARCH.fullmatch(call.path)
         if listing is None:
-            return Reply(200, await self._ask("GET", call.path, call.params))
-        everything = await self._ask("GET", listing[1], {"limit": "1000000000"})
+            params = {name: value for name, value in call.params.items() if value != "latest_charge"}
+            found = await self._upstream.ask("GET", call.path, params)
+            return Reply(200, rules.expanded(found, call.params))
+        if self.memory.payments and listing[0] == "/v1/payment_intents" and "customer" not in call.params:
+            page = rules.page_of(({"id": each} for each in self.memory.payments), call.params, call.path)
+            paths = [f"{listing[0]}/{item['id']}" for item in page["data"]]
+            return Reply(200, page | {"data": [await self._upstream.ask("GET", path) for path in paths]})
+        everything = await self._upstream.ask("GET", listing[1], {"limit": "1000000000"})
+        items = everything["data"]
+        if listing[1].endswith(
+            "/refunds"
+        ):  # newest first already; without those that only stand for a partial capture
+            items = [item for item in items[::-1] if item["id"] in self.memory.refunds]
         make_page = rules.search_result if listing[2] else rules.page_of
-        return Reply(200, make_page(everything["data"], call.params, call.path))
+        return Reply(200, make_page(items, call.params, call.path))
 
     # -- changing ------------------------------------------------------------------------------------------
 
@@ -199,16 +210,17 @@ class ContractProxy:
             if match := pattern.fullmatch(call.path):
                 return Reply(200, await handler(call, *match.groups()))
         params = rules.strip_parameters(call.params)
-        return Reply(200, await self._ask(call.method, call.path, params, is_json=call.is_json))
+        return Reply(200, await self._upstream.ask(call.method, call.path, params, is_json=call.is_json))
 
     async def _create_payment(self, call: Call) -> Json:
         rules.check_new_amount(call.params)
         params = rules.strip_parameters(call.params)
         if method_ref := params.get("payment_method"):
-            method = await self._ask("GET", f"/v1/payment_methods/{method_ref}")
+            method = await self._upstream.ask("GET", f"/v1/payment_methods/{method_ref}")
             rules.check_method_of_customer(method, params.get("customer"))
         is_confirmed = str(params.pop("confirm", "false")).lower() == "true"
-        created = await self._ask("POST", call.path, params)
+        created = await self._upstream.ask("POST", call.path, params)
+        self.memory.payments.append(created["id"])
         if not is_confirmed:
             return created
         step = msgspec.structs.replace(call, path=f"{call.path}/{created['id']}/confirm")
@@ -217,29 +229,53 @@ class ContractProxy:
     async def _step_payment(self, call: Call, intent_ref: str, step: str) -> Json:
         path = f"/v1/payment_intents/{intent_ref}"
         # What localstripe holds, without this proxy's view of it: a buyer who is back may authenticate.
-        found = await self._ask("GET", path, is_raw=True)
+        found = await self._upstream.ask("GET", path, is_raw=True)
         before = rules.presented(found, self.memory)
-        rules.check_step(found if step in {"_authenticate", "cancel"} else before, step, call.params)
+        if step == "confirm" and (method_ref := await self._bring_method(call, found)):
+            found = await self._upstream.ask("GET", path, is_raw=True)
+            before = before | {"payment_method": method_ref}
+        else:
+            rules.check_step(found if step in {"_authenticate", "cancel"} else before, step, call.params)
         allowed = {"capture": {"amount_to_capture"}, "_authenticate": {"client_secret", "success"}}
         params = {name: value for name, value in call.params.items() if name in allowed.get(step, set())}
         declined: Refusal | None = None
         try:
-            await self._ask("POST", f"{path}/{step}", params, is_json=step == "_authenticate")
+            await self._upstream.ask("POST", f"{path}/{step}", params, is_json=step == "_authenticate")
         except Refusal as refusal:
             if refusal.status != 402:
                 raise
             declined = refusal
         self._remember_step(call, found, step)
-        after = await self._ask("GET", path)
+        after = await self._upstream.ask("GET", path)
         if after["status"] == "requires_action" and step == "confirm" and call.is_off_session:
             declined = self._want_buyer(after)
-            after = await self._ask("GET", path)
+            after = await self._upstream.ask("GET", path)
         if kind := rules.event_kind(before, after):
             self._webhooks.send(kind, after)
         if declined is not None:
             declined.body["error"]["payment_intent"] = after
             raise declined
-        return after
+        return rules.expanded(after, call.params)
+
+    async def _bring_method(self, call: Call, found: Json) -> str | None:
+        """The card that came with a confirmation, put on the payment instead of the one before; None = none came."""
+        method_ref = call.params.get("payment_method")
+        if method_ref is None and "payment_method_data" not in call.params:
+            return None
+        if call.is_browser and call.params.get("client_secret") != found["client_secret"]:
+            raise Refusal(401, {"type": "invalid_request_error", "message": "Wrong client secret."})
+        if rules.presented(found, self.memory)["status"] not in rules.STATES_WITHOUT_MONEY:
+            raise rules.unexpected_state("payment_intent", found, "confirm")
+        if method_ref is None:
+            data = call.params["payment_method_data"]
+            method_ref = (await self._upstream.ask("POST", "/v1/payment_methods", data, is_json=True))["id"]
+        else:
+            method = await self._upstream.ask("GET", f"/v1/payment_methods/{method_ref}")
+            rules.check_method_of_customer(method, found["customer"])
+        # localstripe lets any field be set; without the failed charge the payment can be confirmed again.
+        fresh = {"payment_method": method_ref, "latest_charge": None, "next_action": None}
+        await self._upstream.ask("POST", f"/v1/payment_intents/{found['id']}", fresh, is_json=True)
+        return str(method_ref)
 
     def _remember_step(self, call: Call, found: Json, step: str) -> None:
         if step == "capture":
@@ -258,7 +294,7 @@ class ContractProxy:
 
     async def _step_setup(self, call: Call, setup_ref: str, step: str) -> Json:
         path = f"/v1/setup_intents/{setup_ref}"
-        before = await self._ask("GET", path)
+        before = await self._upstream.ask("GET", path)
         has_method = "payment_method" in call.params or "payment_method_data" in call.params
         is_repeated = before["last_setup_error"] is not None and not has_method
         if before["status"] in {"succeeded", "canceled"} or (step == "confirm" and is_repeated):
@@ -266,32 +302,34 @@ class ContractProxy:
         if call.is_browser and step == "cancel":
             return await self._fail_authentication(call, path, setup_ref)
         try:
-            await self._ask("POST", call.path, rules.strip_parameters(call.params), is_json=call.is_json)
+            await self._upstream.ask(
+                "POST", call.path, rules.strip_parameters(call.params), is_json=call.is_json
+            )
         except Refusal as refusal:
             if refusal.status == 402:
                 self.memory.setup_errors[setup_ref] = dict(refusal.body["error"])
-                failed = await self._ask("GET", path)
+                failed = await self._upstream.ask("GET", path)
                 self._webhooks.send("setup_intent.setup_failed", failed)
                 refusal.body["error"]["setup_intent"] = failed
             raise
         self.memory.setup_errors.pop(setup_ref, None)
-        after = await self._ask("GET", path)
+        after = await self._upstream.ask("GET", path)
         if after["status"] == "succeeded" and after["customer"]:
             attach = f"/v1/payment_methods/{after['payment_method']}/attach"
-            await self._ask("POST", attach, {"customer": after["customer"]})
+            await self._upstream.ask("POST", attach, {"customer": after["customer"]})
         if after["status"] in {"succeeded", "canceled"}:
             self._webhooks.send(f"setup_intent.{after['status']}", after)
         return after
 
     async def _fail_authentication(self, call: Call, path: str, setup_ref: str) -> Json:
         """The buyer failed 3-D Secure. localstripe's script cancels the setup; Stripe lets another card be tried."""
-        found = await self._ask("GET", path)
+        found = await self._upstream.ask("GET", path)
         if call.params["client_secret"] != found["client_secret"]:
             raise Refusal(401, {"type": "invalid_request_error", "message": "Wrong client secret."})
         self.memory.setup_errors[setup_ref] = rules.card_error(
             "setup_intent_authentication_failure", "The provided payment method has failed authentication."
         )
-        failed = await self._ask("GET", path)
+        failed = await self._upstream.ask("GET", path)
         self._webhooks.send("setup_intent.setup_failed", failed)
         return failed
 
@@ -299,64 +337,48 @@ class ContractProxy:
         params = rules.strip_parameters(call.params)
         charge_ref = params.get("charge")
         if intent_ref := params.get("payment_intent"):
-            charge_ref = (await self._ask("GET", f"/v1/payment_intents/{intent_ref}"))["latest_charge"]
+            charge_ref = (await self._upstream.ask("GET", f"/v1/payment_intents/{intent_ref}"))[
+                "latest_charge"
+            ]
         if not charge_ref:
             raise rules.invalid("There is no charge to refund.")
-        charge = await self._ask("GET", f"/v1/charges/{charge_ref}")
+        charge = await self._upstream.ask("GET", f"/v1/charges/{charge_ref}")
         params["amount"] = str(rules.refundable_amount(charge, params))
-        return await self._ask("POST", call.path, params)
-
-    # -- localstripe ---------------------------------------------------------------------------------------
-
-    async def _ask(
-        self,
-        method: str,
-        path: str,
-        params: Json | None = None,
-        *,
-        is_json: bool = False,
-        is_raw: bool = False,
-    ) -> Json:
-        """Call localstripe; errors become a Refusal in Stripe's shape."""
-        assert self._session is not None
-        sent: dict[str, Any] = {("json" if is_json else "data"): params or {}}
-        if method == "GET":
-            sent = {"params": params or {}}
-        async with self._session.request(method, self._upstream_url + path, **sent) as answer:
-            text = await answer.text()
-        try:
-            body = json.loads(text)
-        except ValueError:
-            body = {"error": {"type": "api_error", "message": text[:200]}}
-        if answer.status < 400:
-            return body if is_raw else rules.presented(body, self.memory)  # type: ignore[no-any-return]  # JSON
-        error = body["error"]
-        if answer.status == 402:
-            error = rules.card_error(error.get("code", "card_declined"), error.get("message", ""))
-        raise Refusal(answer.status, error, is_stored=answer.status == 402 or answer.status >= 500)
-
-    async def _send_script(self, _: web.Request) -> web.Response:
-        """Hand out localstripe's stand-in for Stripe.js, which calls the origin that it came from."""
-        assert self._session is not None
-        async with self._session.get(f"{self._upstream_url}/js.stripe.com/v3/") as answer:
-            return web.Response(text=await answer.text(), content_type="text/javascript")
+        refund = await self._upstream.ask("POST", call.path, params)
+        self.memory.refunds.append(refund["id"])
+        return refund
 
     # -- faults --------------------------------------------------------------------------------------------
 
-    async def _take_faults(self, request: web.Request) -> web.Response:
+    async def _take_order(self, request: web.Request) -> web.Response:
+        """What a test wants to happen: single faults, chaos, or the end of a hold's life."""
         if request.headers.get("Authorization") != f"Bearer {self._secret_key}":
             return web.Response(status=401)
+        body = await request.read()
         try:
-            self.faults = msgspec.json.decode(await request.read(), type=list[Fault])
+            match request.match_info["order"]:
+                case "faults":
+                    self.faults.listed = msgspec.json.decode(body, type=list[Fault])
+                    self.faults.begin(None)
+                case "chaos":
+                    self.faults.begin(msgspec.json.decode(body, type=Chaos))
+                case _:
+                    await self._expire(msgspec.json.decode(body, type=str))
         except msgspec.DecodeError as error:
             return web.Response(status=400, text=str(error))
-        return web.Response(status=204)
+        except Refusal as refusal:
+            return web.json_response(refusal.body, status=refusal.status)
+        return web.Response(text=str(self.faults.injected))
 
-    def _next_fault(self, path: str) -> Fault | None:
-        for index, fault in enumerate(self.faults):
-            if re.fullmatch(fault.path, path):
-                return self.faults.pop(index)
-        return None
+    async def _expire(self, intent_ref: str) -> None:
+        """The time to capture a hold is over: Stripe cancels it by itself and says so."""
+        path = f"/v1/payment_intents/{intent_ref}"
+        rules.check_step(await self._upstream.ask("GET", path), "cancel", {})
+        await self._upstream.ask("POST", f"{path}/cancel")
+        self._webhooks.send("payment_intent.canceled", await self._upstream.ask("GET", path))
+
+    async def _send_script(self, _: web.Request) -> web.Response:
+        return web.Response(text=await self._upstream.script(), content_type="text/javascript")
 
 
 async def _allow_browser(_: web.Request) -> web.Response:

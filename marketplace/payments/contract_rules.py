@@ -17,7 +17,7 @@ AMOUNT_KRW_MAX: Final = 99_999_999
 # Parameters that localstripe answers with 400 and that change nothing it could tell.
 _IGNORED_PARAMETERS: Final = re.compile(
     r"(allowed_payment_method_types|automatic_payment_methods|cancellation_reason|description|"
-    r"error_on_requires_action|excluded_payment_method_types|off_session|return_url|"
+    r"error_on_requires_action|expand|excluded_payment_method_types|off_session|return_url|"
     r"statement_descriptor_suffix|reason|mandate_data)(\[.*)?"
 )
 
@@ -29,6 +29,14 @@ _STATES_BEFORE: Final[dict[str, frozenset[str]]] = {
     ),
     "_authenticate": frozenset({"requires_action"}),
 }
+
+STATES_WITHOUT_MONEY: Final = frozenset(
+    {"requires_payment_method", "requires_confirmation", "requires_action"}
+)
+"""A payment in one of these may be confirmed with another card."""
+
+HOLD_SECONDS: Final = 7 * 86_400
+"""How long a hold lasts (Stripe, "Place a hold on a payment method")."""
 
 _EVENT_OF_STATUS: Final[dict[str, str]] = {
     "requires_capture": "payment_intent.amount_capturable_updated",
@@ -64,6 +72,8 @@ class Memory(msgspec.Struct):
     captured_krw: dict[str, int] = {}
     payment_errors: dict[str, Json] = {}
     setup_errors: dict[str, Json] = {}
+    payments: list[str] = []
+    refunds: list[str] = []
 
 
 def invalid(message: str, *, code: str | None = None, param: str | None = None) -> Refusal:
@@ -189,6 +199,19 @@ def _presented_payment(found: Json, memory: Memory) -> Json:
     return shown
 
 
+def expanded(found: Json, params: Json) -> Json:
+    """The answer with its whole charge, where `expand` asked for it: it says until when a hold must be captured."""
+    charge_ref = found.get("latest_charge")
+    is_wanted = any(name.startswith("expand") and value == "latest_charge" for name, value in params.items())
+    if not is_wanted or not isinstance(charge_ref, str):
+        return found
+    before = found["created"] + HOLD_SECONDS if found["status"] == "requires_capture" else None
+    details = {"type": "card", "card": {"capture_before": before}}
+    return found | {
+        "latest_charge": {"id": charge_ref, "object": "charge", "payment_method_details": details}
+    }
+
+
 def _presented_setup(found: Json, memory: Memory) -> Json:
     error = memory.setup_errors.get(found["id"])
     shown = {**found, "last_setup_error": error, "cancellation_reason": None}
@@ -207,8 +230,10 @@ def event_kind(before: Json, after: Json) -> str | None:
 def page_of(items: Iterable[Json], params: Json, url: str) -> Json:
     """A page of objects, newest first as Stripe lists them; localstripe lists the oldest first."""
     newest_first = list(items)[::-1]
-    customer = params.get("customer")
-    wanted = [item for item in newest_first if customer in (None, item.get("customer"))]
+    filters = {name: params[name] for name in ("customer", "payment_intent") if name in params}
+    wanted = [
+        item for item in newest_first if all(item.get(name) == value for name, value in filters.items())
+    ]
     after = params.get("starting_after")
     start = next((index + 1 for index, item in enumerate(wanted) if item["id"] == after), 0)
     return _page(wanted[start:], params, url, "list")

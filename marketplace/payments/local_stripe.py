@@ -33,7 +33,7 @@ from urllib.parse import urlsplit
 import msgspec
 from aiohttp import web
 
-from marketplace.payments.contract_calls import Fault
+from marketplace.payments.contract_calls import Chaos, Fault
 from marketplace.payments.contract_proxy import LOOPBACK, ContractProxy
 from marketplace.payments.contract_rules import Memory
 
@@ -130,13 +130,30 @@ class LocalStripe:
 
     def inject(self, *faults: Fault) -> None:
         """Replace the faults to come, for tests. Each is consumed by the first call whose path matches."""
+        self._order("faults", faults)
+
+    def begin_chaos(self, chaos: Chaos) -> None:
+        """Let a share of all calls fail, until `inject` is called."""
+        self._order("chaos", chaos)
+
+    def count_faults(self) -> int:
+        """End all faults; return how many there were since the start."""
+        return int(self._order("faults", ()))
+
+    def expire(self, intent_ref: str) -> None:
+        """End the life of a hold, as Stripe does after some days."""
+        self._order("expire", intent_ref)
+
+    def _order(self, order: str, content: object) -> str:
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=5)
         try:
             headers = {"Authorization": f"Bearer {self.secret_key}"}
-            connection.request("POST", "/_contract/faults", msgspec.json.encode(faults), headers)
+            connection.request("POST", f"/_contract/{order}", msgspec.json.encode(content), headers)
             answer = connection.getresponse()
-            if answer.status != 204:
-                raise ValueError(answer.read().decode())
+            text = answer.read().decode()
+            if answer.status != 200:
+                raise ValueError(text)
+            return text
         finally:
             connection.close()
 

@@ -1,8 +1,10 @@
 """What Stripe's answers and failures mean to us. Nothing here calls Stripe, or imports it."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
-from group_buy.gateway import GatewayRefused, GatewayUnavailable, HoldResult, SavedMethod
+from group_buy.gateway import GatewayRefused, GatewayUnavailable, HoldResult, ProviderRecord, SavedMethod
 
 if TYPE_CHECKING:
     import stripe
@@ -38,7 +40,7 @@ def hold_result(intent: "stripe.PaymentIntent") -> HoldResult:
     """Translate a PaymentIntent (Stripe, "PaymentIntent lifecycle")."""
     match intent.status:
         case "requires_capture":
-            return HoldResult(provider_ref=intent.id, state="authorized")
+            return HoldResult(provider_ref=intent.id, state="authorized", expires_at=_capture_before(intent))
         case "succeeded":
             return HoldResult(provider_ref=intent.id, state="captured", captured_krw=intent.amount_received)
         case "canceled":
@@ -49,9 +51,75 @@ def hold_result(intent: "stripe.PaymentIntent") -> HoldResult:
             )
         case "requires_payment_method":
             error = intent.last_payment_error
-            return declined_hold(intent.id, (error.code if error else None) or "no_payment_method")
+            if error is None:  # the buyer's browser has not brought a card yet
+                return HoldResult(provider_ref=intent.id, state="processing")
+            return declined_hold(intent.id, error.code or "card_declined")
         case _:
             return HoldResult(provider_ref=intent.id, state="processing")
+
+
+def _capture_before(intent: "stripe.PaymentIntent") -> datetime | None:
+    """Until when a hold must be captured, if the whole charge came along (Stripe, "Place a hold")."""
+    charge = intent.latest_charge
+    if charge is None or isinstance(charge, str) or charge.payment_method_details is None:
+        return None
+    card = charge.payment_method_details.card
+    seconds = getattr(card, "capture_before", None)
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+
+
+def refund_result(refund: "stripe.Refund") -> HoldResult:
+    """Translate a refund (Stripe, "Refund and cancel payments"); "captured" = the money goes back."""
+    match refund.status:
+        case "succeeded":
+            return HoldResult(provider_ref=refund.id, state="captured", captured_krw=refund.amount)
+        case "failed" | "canceled":
+            reason = refund.failure_reason or refund.status
+            return HoldResult(provider_ref=refund.id, state="failed", reason=reason)
+        case _:
+            return HoldResult(provider_ref=refund.id, state="processing")
+
+
+def metadata_of(thing: "stripe.PaymentIntent | stripe.Refund") -> dict[str, str]:
+    """The metadata of an object; none is none."""
+    return thing.metadata.to_dict() if thing.metadata else {}
+
+
+def payment_record(intent: "stripe.PaymentIntent") -> ProviderRecord:
+    """One payment of the books."""
+    charge_id, attempt = _our_ids(metadata_of(intent))
+    return ProviderRecord(
+        kind="payment",
+        result=hold_result(intent),
+        krw=intent.amount,
+        charge_id=charge_id,
+        attempt=attempt,
+        created_at=datetime.fromtimestamp(intent.created, UTC),
+        payment_ref=intent.id,
+    )
+
+
+def refund_record(refund: "stripe.Refund") -> ProviderRecord:
+    """One refund of the books."""
+    charge_id, attempt = _our_ids(metadata_of(refund))
+    payment = refund.payment_intent
+    return ProviderRecord(
+        kind="refund",
+        result=refund_result(refund),
+        krw=refund.amount,
+        charge_id=charge_id,
+        attempt=attempt,
+        created_at=datetime.fromtimestamp(refund.created, UTC),
+        payment_ref=payment if isinstance(payment, str) else payment.id if payment else "",
+    )
+
+
+def _our_ids(metadata: dict[str, str]) -> tuple[UUID | None, int | None]:
+    """The charge and the attempt that an object's metadata name, if they do."""
+    try:
+        return UUID(metadata.get("charge_id", "")), int(metadata.get("attempt", ""))
+    except ValueError:
+        return None, None
 
 
 def declined_hold(provider_ref: str, reason: str) -> HoldResult:

@@ -20,6 +20,8 @@ WEBHOOK_KINDS: Final[dict[str, str]] = {
     "payment_intent.succeeded": "pi_",
     "payment_intent.payment_failed": "pi_",
     "payment_intent.canceled": "pi_",
+    "refund.updated": "re_",
+    "refund.failed": "re_",
 }
 """The kinds worth a look, with the prefix of the id that each must carry."""
 

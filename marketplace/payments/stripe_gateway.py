@@ -1,51 +1,51 @@
 """Cards through Stripe: a card is saved when a pledge is made, held at the close, captured at clearing.
 
 Amounts go out as they are: won has no smaller unit, 1 = ₩1 (Stripe, "Zero-decimal currencies").
-The stripe library costs 40 MB and up to a second to import, so it is loaded at the first call; webhooks are
-verified without it. Nothing here retries on its own: the worker asks again with the keys it has stored.
+The stripe library is loaded at the first call (`stripe_calls.py`); webhooks are verified without it. Nothing
+here retries on its own: the worker asks again with the keys it has stored.
 """
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final, TypeVar
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
-from uuid import UUID, uuid4
+from uuid import UUID
 
+from catalog.core.money import CHARGE_KRW_MAX
 from group_buy.gateway import (
     GatewayRefused,
     GatewayUnavailable,
     HoldRequest,
     HoldResult,
+    ProviderRecord,
+    RefundRequest,
     SavedMethod,
     SetupRequest,
     WebhookHint,
 )
 from marketplace.payments.stripe_answers import (
     CardDeclined,
-    FailureReplayed,
     declined_hold,
     hold_result,
-    translated_failure,
+    metadata_of,
+    payment_record,
+    refund_record,
+    refund_result,
     unready_method,
 )
+from marketplace.payments.stripe_calls import StripeCalls
 from marketplace.payments.stripe_events import read_event
 
 if TYPE_CHECKING:
     import stripe
-    from stripe import StripeClient
-    from stripe._request_options import RequestOptions
-
-Answer = TypeVar("Answer")
-
-CARD_AMOUNT_KRW_MAX: Final = 99_999_999
-"""An amount has at most eight digits (Stripe API reference, PaymentIntent.amount)."""
+    from stripe.params import PaymentIntentCreateParams
 
 _LISTED_PAGES_MAX = 10
 _PAGE_SIZE = 100
 
 
-class StripeGateway:
+class StripeGateway(StripeCalls):
     """Implements group_buy.gateway.PaymentGateway.
 
     secret_key, publishable_key: both of test mode or both live. api_base: None = Stripe itself; else a stand-in
@@ -77,18 +77,8 @@ class StripeGateway:
         if not 0 < timeout_seconds <= 10:
             raise ValueError("A call may take at most 10 seconds.")
         self.script_url: Final = f"{api_base}/js/v3/" if api_base else "https://js.stripe.com/v3/"
-        self._secret_key = secret_key
         self._webhook_secret = webhook_secret
-        self._api_base = api_base
-        self._timeout_seconds = timeout_seconds
-        self._http: stripe.HTTPXClient | None = None
-        self._loaded: StripeClient | None = None
-
-    async def close(self) -> None:
-        """Close the connections. A later call opens new ones."""
-        http, self._http, self._loaded = self._http, None, None
-        if http is not None:
-            await http.close_async()  # type: ignore[no-untyped-call]  # stripe has not typed it
+        super().__init__(secret_key, api_base, timeout_seconds)
 
     # -- saving a card -------------------------------------------------------------------------------------
 
@@ -163,22 +153,21 @@ class StripeGateway:
             ValueError: an amount that no single charge can carry.
             GatewayRefused: e.g. "idempotency_error", the key was used with other parameters.
         """
-        if not 1 <= request.amount_krw <= CARD_AMOUNT_KRW_MAX:
+        if not 1 <= request.amount_krw <= CHARGE_KRW_MAX:
             raise ValueError(f"{request.amount_krw} won do not fit one charge by card.")
+        parameters: PaymentIntentCreateParams = {
+            "amount": request.amount_krw,
+            "currency": "krw",
+            "allowed_payment_method_types": ["card"],
+            "capture_method": "manual" if request.is_hold else "automatic",
+            "metadata": {"charge_id": str(request.charge_id), "attempt": str(request.attempt)},
+        }
+        if request.method_ref is not None and request.customer_ref is not None:
+            parameters["customer"] = request.customer_ref
+            parameters["payment_method"] = request.method_ref
         intent = await self._post(
             str(request.create_key),
-            lambda client, options: client.v1.payment_intents.create_async(
-                {
-                    "amount": request.amount_krw,
-                    "currency": "krw",
-                    "customer": request.customer_ref,
-                    "payment_method": request.method_ref,
-                    "allowed_payment_method_types": ["card"],
-                    "capture_method": "manual",
-                    "metadata": {"charge_id": str(request.charge_id), "attempt": str(request.attempt)},
-                },
-                options,
-            ),
+            lambda client, options: client.v1.payment_intents.create_async(parameters, options),
         )
         return intent.id
 
@@ -188,7 +177,7 @@ class StripeGateway:
             intent = await self._post(
                 str(request.confirm_key),
                 lambda client, options: client.v1.payment_intents.confirm_async(
-                    provider_ref, {"off_session": True}, options
+                    provider_ref, {"off_session": True, "expand": ["latest_charge"]}, options
                 ),
             )
         except CardDeclined as declined:
@@ -218,7 +207,7 @@ class StripeGateway:
         for _ in range(_LISTED_PAGES_MAX):
             page = await self._list_intents(after=last)
             for intent in page.data:
-                if wanted.items() <= intent.metadata.to_dict().items():
+                if wanted.items() <= metadata_of(intent).items():
                     return hold_result(intent)
             if not page.has_more:
                 return None
@@ -265,6 +254,65 @@ class StripeGateway:
             return await self._read_finished(provider_ref, refusal)
         return hold_result(intent)
 
+    # -- giving back, and the books ----------------------------------------------------------------------
+
+    async def refund(self, request: RefundRequest) -> HoldResult:
+        """Give won back to the card. Stripe refuses more than what is left of the payment."""
+        refund = await self._post(
+            str(request.key),
+            lambda client, options: client.v1.refunds.create_async(
+                {
+                    "payment_intent": request.payment_ref,
+                    "amount": request.amount_krw,
+                    "metadata": {"charge_id": str(request.charge_id), "attempt": str(request.attempt)},
+                },
+                options,
+            ),
+        )
+        return refund_result(refund)
+
+    async def read_refund(self, *, provider_ref: str) -> HoldResult:
+        """Ask what became of a refund; banks may turn one down days later."""
+        return refund_result(await self._ask(lambda client: client.v1.refunds.retrieve_async(provider_ref)))
+
+    async def find_refund(self, *, payment_ref: str, charge_id: UUID, attempt: int) -> HoldResult | None:
+        """Look among the newest 100 refunds of a payment; lists are up to date at once."""
+        page = await self._ask(
+            lambda client: client.v1.refunds.list_async({"payment_intent": payment_ref, "limit": _PAGE_SIZE})
+        )
+        wanted = {"charge_id": str(charge_id), "attempt": str(attempt)}
+        for refund in page.data:
+            if wanted.items() <= metadata_of(refund).items():
+                return refund_result(refund)
+        return None
+
+    async def list_records(self, *, since: datetime | None) -> AsyncIterator[ProviderRecord]:
+        """Walk through all payments, then all refunds, the newest first, back to `since`."""
+        last: str | None = None
+        while True:
+            page = await self._list_intents(after=last)
+            for intent in page.data:
+                record = payment_record(intent)
+                if since is not None and record.created_at < since:
+                    break
+                yield record
+            else:
+                if page.has_more:
+                    last = page.data[-1].id
+                    continue
+            break
+        last = None
+        while True:
+            refunds = await self._list_refunds(after=last)
+            for refund in refunds.data:
+                record = refund_record(refund)
+                if since is not None and record.created_at < since:
+                    return
+                yield record
+            if not refunds.has_more:
+                return
+            last = refunds.data[-1].id
+
     # -- webhooks ------------------------------------------------------------------------------------------
 
     def read_webhook(self, *, body: bytes, signature: str) -> WebhookHint | None:
@@ -280,7 +328,18 @@ class StripeGateway:
     # -- asking --------------------------------------------------------------------------------------------
 
     async def _retrieve(self, provider_ref: str) -> "stripe.PaymentIntent":
-        return await self._ask(lambda client: client.v1.payment_intents.retrieve_async(provider_ref))
+        return await self._ask(
+            lambda client: client.v1.payment_intents.retrieve_async(
+                provider_ref, {"expand": ["latest_charge"]}
+            )
+        )
+
+    async def _list_refunds(self, *, after: str | None) -> "stripe.ListObject[stripe.Refund]":
+        return await self._ask(
+            lambda client: client.v1.refunds.list_async(
+                {"limit": _PAGE_SIZE, "starting_after": after} if after else {"limit": _PAGE_SIZE}
+            )
+        )
 
     async def _list_intents(self, *, after: str | None) -> "stripe.ListObject[stripe.PaymentIntent]":
         return await self._ask(
@@ -300,62 +359,6 @@ class StripeGateway:
         if result.state in {"processing", "authorized"}:
             raise GatewayUnavailable("not_finished")
         return result
-
-    async def _post(
-        self, key: str, call: "Callable[[StripeClient, RequestOptions], Awaitable[Answer]]"
-    ) -> Answer:
-        """Make a changing call under an idempotency key.
-
-        A stored failure would be repeated for as long as the key lives. What it hid is guarded by the object's
-        state (a hold is confirmed, captured or canceled once) or moves no money, so a fresh key is safe then.
-        """
-        try:
-            return await self._ask(lambda client: call(client, {"idempotency_key": key}))
-        except FailureReplayed:
-            fresh = f"{key}:{uuid4()}"
-            return await self._ask(lambda client: call(client, {"idempotency_key": fresh}))
-
-    async def _ask(self, call: "Callable[[StripeClient], Awaitable[Answer]]") -> Answer:
-        """Make one call and translate how it failed. Raises GatewayRefused (CardDeclined), GatewayUnavailable."""
-        client = await self._client()
-        import stripe  # noqa: PLC0415 - loaded by now, see the module's docstring
-
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                return await call(client)
-        except TimeoutError:
-            raise GatewayUnavailable("timeout") from None
-        except stripe.StripeError as error:
-            raise translated_failure(error) from error
-
-    async def _client(self) -> "StripeClient":
-        if self._loaded is None:
-            # In a thread, because the import holds its thread for up to a second.
-            http, client = await asyncio.to_thread(
-                _load_client, self._secret_key, self._api_base, self._timeout_seconds
-            )
-            if self._loaded is None:
-                self._http, self._loaded = http, client
-        return self._loaded
-
-
-def _load_client(
-    secret_key: str, api_base: str | None, timeout_seconds: float
-) -> "tuple[stripe.HTTPXClient, StripeClient]":
-    import httpx  # noqa: PLC0415 - as expensive as stripe, and only needed with it
-    import stripe  # noqa: PLC0415 - 40 MB, see the module's docstring
-
-    http = stripe.HTTPXClient(timeout=timeout_seconds)
-    if api_base is not None:
-        # A stand-in on this machine is not reached through the proxy that the environment may name.
-        http._client_async = httpx.AsyncClient(trust_env=False)
-    client = stripe.StripeClient(
-        secret_key,
-        http_client=http,
-        max_network_retries=0,
-        base_addresses={"api": api_base} if api_base else {},
-    )
-    return http, client
 
 
 def _id_of(reference: "str | stripe.StripeObject | None") -> str | None:

@@ -5,13 +5,16 @@ import msgspec
 
 from catalog.events import SYSTEM
 from group_buy.cards import finish_card
+from group_buy.failpoints import failpoint
 from group_buy.gateway import GatewayRefused, GatewayUnavailable, PaymentGateway, WebhookHint
-from group_buy.settling import find_charge_by_ref, record_result
+from group_buy.recording import record_result
+from group_buy.settling import find_charge_by_ref
 from group_buy.transactions import transaction
 
 
 async def store_webhook(conn: asyncpg.Connection, hint: WebhookHint) -> bool:
     """Keep a verified webhook; False when the same event came before."""
+    failpoint("webhook.verified")
     stored = await conn.fetchval(
         """
         INSERT INTO webhook_events (id, kind, object_ref, payload) VALUES ($1, $2, $3, $4)
@@ -22,6 +25,7 @@ async def store_webhook(conn: asyncpg.Connection, hint: WebhookHint) -> bool:
         hint.object_ref,
         msgspec.Raw(hint.payload),
     )
+    failpoint("webhook.deduped")
     return stored is not None
 
 
@@ -37,16 +41,19 @@ async def process_one_webhook(pool: asyncpg.Pool, gateway: PaymentGateway) -> bo
             WHERE id = (SELECT id FROM webhook_events
                         WHERE processed_at IS NULL AND next_attempt_at <= clock_timestamp()
                         ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-            RETURNING id, object_ref
+            RETURNING id, kind, object_ref
             """
         )
         charge = None if row is None else await find_charge_by_ref(conn, row["object_ref"])
     if row is None:
         return False
     try:
-        if charge is None:
+        if charge is None and not row["kind"].startswith("refund."):
             await finish_card(pool, gateway, setup_ref=row["object_ref"], actor=SYSTEM)
-        result = None if charge is None else await gateway.read_hold(provider_ref=row["object_ref"])
+        is_refund = row["kind"].startswith("refund.")
+        read = gateway.read_refund if is_refund else gateway.read_hold
+        result = None if charge is None else await read(provider_ref=row["object_ref"])
+        failpoint("webhook.asked")
     except (GatewayUnavailable, GatewayRefused) as error:
         async with transaction(pool) as conn:
             await conn.execute(
@@ -60,4 +67,6 @@ async def process_one_webhook(pool: asyncpg.Pool, gateway: PaymentGateway) -> bo
             "UPDATE webhook_events SET processed_at = clock_timestamp(), last_error = NULL WHERE id = $1",
             row["id"],
         )
+        failpoint("webhook.applied")
+    failpoint("webhook.committed")
     return True

@@ -371,6 +371,12 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "charge_released": N_("승인 해제"),
         "charge_failed": N_("결제 실패"),
         "charge_refunded": N_("환불"),
+        "card_ready": N_("카드 등록"),
+        "card_failed": N_("카드 등록 실패"),
+        "charge_by_card": N_("잔금을 카드로 내기로 함"),
+        "charge_by_transfer": N_("잔금을 계좌이체로 내기로 함"),
+        "charge_given_up": N_("납부 유예 기간이 지남"),
+        "charge_moved_to_transfer": N_("카드 환불을 계좌이체로 바꿈"),
     },
     "role": {
         "buyer": N_("구매기업"),

@@ -146,9 +146,12 @@ def shown_charge(
         "last_error": charge.last_error
         if charge.state in {"failed", "processing", "action_required"}
         else None,
-        "due_at": charge.due_at if charge.method == "transfer" else None,
+        "due_at": charge.due_at if charge.method == "transfer" else charge.grace_until,
         "invoice_number": charge.invoice_number,
-        "may_retry": charge.method == "card" and charge.state == "failed",
+        "may_retry": charge.may_retry,
+        "may_pay": charge.may_pay,
+        "may_use_card": charge.may_use_card,
+        "may_refund_by_transfer": is_coordinator and charge.purpose == "refund" and charge.may_retry,
         "may_confirm": is_coordinator and charge.method == "transfer" and charge.state == "due",
     }
 

@@ -1,12 +1,11 @@
 """Saving a card: one request however often it is asked for, the provider's word, and the browser's never."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import pytest
 from builders import a_pledge, a_round
-from card_desk import DECLINED_AT_ONCE, GOOD, CardDesk, gateway_to
+from card_desk import DECLINED_AT_ONCE, GOOD, CardDesk
 
 from catalog.core.viewer import Viewer
 from catalog.events import SYSTEM
@@ -19,23 +18,9 @@ from group_buy.gateway import GatewayUnavailable, SavedMethod, WebhookHint
 from group_buy.pledging import ROUND_LOCK, change_pledge, get_pledge
 from group_buy.transactions import transaction
 from marketplace.payments.contract_calls import Fault
-from marketplace.payments.local_stripe import LocalStripe
 from marketplace.payments.webhooks import process_one_webhook, store_webhook
 
 SETUP = "/v1/setup_intents"
-
-
-@pytest.fixture(scope="module")
-def shared_stripe() -> Iterator[LocalStripe]:
-    with LocalStripe() as running:
-        yield running
-
-
-@pytest.fixture
-async def desk(shared_stripe: LocalStripe, pool: asyncpg.Pool) -> AsyncIterator[CardDesk]:
-    shared_stripe.inject()
-    async with gateway_to(shared_stripe) as gateway:
-        yield CardDesk(pool, gateway, shared_stripe)
 
 
 async def a_card_pledge(conn: asyncpg.Connection, factory: str = "hanbit") -> tuple[Round, Pledge]:

@@ -7,12 +7,17 @@ interface StripeCard {
 
 interface StripeAnswer {
   setupIntent?: { id: string };
+  paymentIntent?: { id: string };
   error?: { message: string };
 }
 
+/** A card that is being typed, or the id of a saved one. */
+type StripeMethod = string | { card: StripeCard };
+
 interface StripeClient {
   elements(): { create(kind: "card", options: { hidePostalCode: boolean }): StripeCard };
-  confirmCardSetup(secret: string, data: { payment_method: { card: StripeCard } }): Promise<StripeAnswer>;
+  confirmCardSetup(secret: string, data: { payment_method: StripeMethod }): Promise<StripeAnswer>;
+  confirmCardPayment(secret: string, data: { payment_method: StripeMethod }): Promise<StripeAnswer>;
 }
 
 interface Window {

@@ -20,6 +20,7 @@ from marketplace.web.pages.my_rounds import MY_ROUND_PAGES
 from marketplace.web.pages.origin_desk import ORIGIN_DESK_PAGES
 from marketplace.web.pages.package_versions import PACKAGE_VERSION_PAGES
 from marketplace.web.pages.packages import PACKAGE_PAGES
+from marketplace.web.pages.pay import PAY_PAGES
 from marketplace.web.pages.products import PRODUCT_PAGES
 from marketplace.web.pages.questions import QUESTION_PAGES
 from marketplace.web.pages.register import REGISTER_PAGES
@@ -54,6 +55,7 @@ PAGE_HANDLERS: Final[list[Any]] = [
     *AFTER_CLEARING_PAGES,
     *NEW_ROUND_PAGES,
     *STATEMENT_PAGES,
+    *PAY_PAGES,
     *VENDOR_IMPORT_PAGES,
     *VENDOR_OFFER_PAGES,
     *IMAGE_PAGES,

@@ -17,8 +17,9 @@ from group_buy.errors import RoundNotFound
 from group_buy.meeting_demands import tell_demanding
 from group_buy.reading import PledgeView, list_charges, list_round_audit, list_round_pledges
 from group_buy.receiving import mark_transferred, verify_funding
+from group_buy.refunding import refund_by_transfer
+from group_buy.retrying import retry_charge
 from group_buy.rounds import get_round, list_rounds, open_round, read_progress
-from group_buy.settling import retry_charge
 from marketplace.accounts.access import CurrentUser
 from marketplace.deps import AnyRequest, Config, Conn, User, signed_in
 from marketplace.web.render import page_response, see_other
@@ -271,6 +272,20 @@ async def retry_submit(
     return see_other(f"/coordinator/rounds/{code}", notice="charge-retried")
 
 
+@post(
+    "/coordinator/rounds/{code:str}/charges/{charge_id:uuid}/refund-by-transfer",
+    opt={"audience": "operator"},
+    include_in_schema=False,
+)
+async def refund_submit(
+    code: FromPath[str], charge_id: FromPath[UUID], conn: Conn, user: User
+) -> Response[Any]:
+    """Pay a refund by transfer that its card did not take."""
+    me = signed_in(user)
+    await refund_by_transfer(conn, charge_id=charge_id, coordinator_id=me.organization_id, actor=me.actor)
+    return see_other(f"/coordinator/rounds/{code}", notice="refund-by-transfer")
+
+
 COORDINATOR_PAGES = [
     coordinator_rounds_page,
     open_requested,
@@ -279,5 +294,6 @@ COORDINATOR_PAGES = [
     cancel_submit,
     confirm_funding,
     confirm_charge,
+    refund_submit,
     retry_submit,
 ]

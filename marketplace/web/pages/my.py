@@ -2,28 +2,26 @@
 
 from datetime import datetime, time
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from litestar import Response, get, post
+from litestar import Response, get
 from litestar.params import FromPath
 
 from group_buy.after_clearing import list_changes, list_consents, list_surveys
 from group_buy.core.round import takes_pledges
 from group_buy.order_shares import find_order_share
 from group_buy.reading import get_invoice, list_buyer_pledges, list_charges
-from group_buy.settling import retry_charge
 from group_buy.single_purchasing import list_single_purchases
-from marketplace.deps import AnyRequest, Conn, User, signed_in
+from marketplace.deps import AnyRequest, Conn, Gateway, User, signed_in
 from marketplace.web.i18n import gettext
-from marketplace.web.render import page_response, see_other
+from marketplace.web.render import page_response
 from marketplace.web.round_views import read_now, shown_charge, shown_pledge
 
 KOREA = ZoneInfo("Asia/Seoul")
 
 
 @get("/my/pledges", opt={"audience": "buyer"}, include_in_schema=False)
-async def my_pledges_page(request: AnyRequest, conn: Conn, user: User) -> Response[str]:
+async def my_pledges_page(request: AnyRequest, conn: Conn, user: User, gateway: Gateway) -> Response[str]:
     """List the factory's pledges with their charges."""
     me = signed_in(user)
     now = await read_now(conn)
@@ -34,7 +32,12 @@ async def my_pledges_page(request: AnyRequest, conn: Conn, user: User) -> Respon
     rows = []
     for pledge in pledges:
         is_open = takes_pledges(pledge.round_state, closes_at=pledge.closes_at, now=now)
-        own = [shown_charge(c, names={}, is_coordinator=False) for c in charges if c.pledge_id == pledge.id]
+        own = [
+            shown_charge(c, names={}, is_coordinator=False)
+            for c in charges
+            # A balance or refund that another row took the place of says nothing to its buyer.
+            if c.pledge_id == pledge.id and (c.state != "released" or c.purpose == "deposit")
+        ]
         rows.append(
             shown_pledge(pledge, is_open=is_open)
             | {
@@ -50,6 +53,7 @@ async def my_pledges_page(request: AnyRequest, conn: Conn, user: User) -> Respon
         pledges=rows,
         consents=[each for each in await list_consents(conn, buyer_id=me.organization_id) if each.is_open],
         purchases=await list_single_purchases(conn, organization_id=me.organization_id),
+        card_allowed=gateway is not None,
     )
 
 
@@ -79,12 +83,4 @@ async def invoice_page(request: AnyRequest, number: FromPath[str], conn: Conn, u
     return page_response(request, "invoice.html", section="my", invoice=shown, share=share)
 
 
-@post("/my/charges/{charge_id:uuid}/retry", opt={"audience": "buyer"}, include_in_schema=False)
-async def retry_submit(charge_id: FromPath[UUID], conn: Conn, user: User) -> Response[Any]:
-    """Try a declined deposit again while the round still waits."""
-    me = signed_in(user)
-    await retry_charge(conn, charge_id=charge_id, buyer_id=me.organization_id, actor=me.actor)
-    return see_other("/my/pledges", notice="charge-retried")
-
-
-MY_PAGES = [my_pledges_page, invoice_page, retry_submit]
+MY_PAGES = [my_pledges_page, invoice_page]

@@ -414,14 +414,14 @@ async def test_faults_can_be_set_from_the_same_process_and_every_change_is_saved
     proxy = ContractProxy(local_stripe.url, **keys, save=saved.append)
     await proxy.start()
     try:
-        proxy.faults.append(Fault("reset"))
+        proxy.faults.listed.append(Fault("reset"))
         headers = {"Authorization": f"Bearer {local_stripe.secret_key}", "Idempotency-Key": "k-object"}
         async with httpx.AsyncClient(base_url=proxy.url, headers=headers, trust_env=False) as client:
             with pytest.raises(httpx.RemoteProtocolError):
                 await client.post("/v1/customers")
             assert saved == []
             assert (await client.post("/v1/customers")).status_code == 200
-        assert proxy.faults == []
+        assert proxy.faults.listed == []
         assert list(saved[0].answers) == ["k-object"]
     finally:
         await proxy.stop()

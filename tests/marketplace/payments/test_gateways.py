@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import httpx
+import msgspec
 import pytest
 
 from group_buy.gateway import (
@@ -19,6 +21,7 @@ from group_buy.gateway import (
     HoldRequest,
     HoldResult,
     PaymentGateway,
+    RefundRequest,
     SavedMethod,
     SetupRequest,
     WebhookRefused,
@@ -74,8 +77,16 @@ class Provider:
         request = await self.request_hold(amount_krw)
         provider_ref = await self.gateway.create_hold(request)
         held = await self.gateway.confirm_hold(request, provider_ref=provider_ref)
-        assert held == HoldResult(provider_ref=provider_ref, state="authorized")
+        assert is_held(held, provider_ref)
         return provider_ref
+
+
+def is_held(result: HoldResult, provider_ref: str) -> bool:
+    """Authorized, and it is known until when the hold must be captured: between 4 and 31 days (Stripe)."""
+    assert result.expires_at is not None
+    days = (result.expires_at - datetime.now(UTC)) / timedelta(days=1)
+    assert 4 < days < 31
+    return msgspec.structs.replace(result, expires_at=None) == HoldResult(provider_ref, "authorized")
 
 
 @pytest.fixture(params=["local", "stripe"])
@@ -197,7 +208,7 @@ async def test_a_part_is_captured_and_the_amount_is_never_multiplied(provider: P
         provider_ref, "processing"
     )
     held = await provider.gateway.confirm_hold(request, provider_ref=provider_ref)
-    assert held == HoldResult(provider_ref, "authorized")
+    assert is_held(held, provider_ref)
     assert await list_holds(provider.gateway, request) == [(provider_ref, 1_234_567)]
     taken = await provider.gateway.capture(
         provider_ref=provider_ref, amount_krw=1_000_001, finish_key=uuid4()
@@ -287,9 +298,7 @@ async def test_a_card_that_wants_its_owner_is_action_required_until_the_owner_ac
     assert (kept.status, kept.next_action) == ("requires_payment_method", None)
     secret = await provider.gateway.read_hold_secret(provider_ref=provider_ref)
     assert authenticate(local, provider_ref, secret, success=True) == 200
-    assert await provider.gateway.read_hold(provider_ref=provider_ref) == HoldResult(
-        provider_ref, "authorized"
-    )
+    assert is_held(await provider.gateway.read_hold(provider_ref=provider_ref), provider_ref)
 
 
 async def test_an_owner_who_fails_3d_secure_fails_the_hold(local: LocalStripe, provider: Provider):
@@ -309,6 +318,74 @@ def authenticate(local: LocalStripe, provider_ref: str, secret: str, *, success:
     url = f"{local.url}/v1/payment_intents/{provider_ref}/_authenticate?success={str(success).lower()}"
     content = json.dumps({"key": local.publishable_key, "client_secret": secret})
     return httpx.post(url, content=content, trust_env=False).status_code
+
+
+# -- giving back, and the books -------------------------------------------------------------------------------------
+
+
+async def a_payment(provider: Provider, amount_krw: int = 10_000) -> str:
+    provider_ref = await provider.hold(amount_krw)
+    await provider.gateway.capture(provider_ref=provider_ref, amount_krw=amount_krw, finish_key=uuid4())
+    return provider_ref
+
+
+async def test_a_refund_is_made_once_a_key_and_found_again(provider: Provider):
+    paid = await a_payment(provider)
+    request = RefundRequest(uuid4(), 1, paid, 4_000, uuid4())
+    first = await provider.gateway.refund(request)
+    assert (first.state, first.captured_krw) == ("captured", 4_000)
+    assert await provider.gateway.refund(request) == first
+    assert await provider.gateway.read_refund(provider_ref=first.provider_ref) == first
+    found = await provider.gateway.find_refund(payment_ref=paid, charge_id=request.charge_id, attempt=1)
+    assert found == first
+    assert await provider.gateway.find_refund(payment_ref=paid, charge_id=uuid4(), attempt=1) is None
+
+
+async def test_refunds_never_exceed_what_was_captured(provider: Provider):
+    paid = await a_payment(provider)
+    await provider.gateway.refund(RefundRequest(uuid4(), 1, paid, 9_999, uuid4()))
+    with pytest.raises(GatewayRefused):
+        await provider.gateway.refund(RefundRequest(uuid4(), 1, paid, 2, uuid4()))
+    await provider.gateway.refund(RefundRequest(uuid4(), 1, paid, 1, uuid4()))
+    with pytest.raises(GatewayRefused):
+        await provider.gateway.refund(RefundRequest(uuid4(), 1, paid, 1, uuid4()))
+
+
+async def test_a_hold_is_not_refunded(provider: Provider):
+    held = await provider.hold(10_000)
+    with pytest.raises(GatewayRefused):
+        await provider.gateway.refund(RefundRequest(uuid4(), 1, held, 1, uuid4()))
+    assert (await provider.gateway.read_hold(provider_ref=held)).state == "authorized"
+
+
+async def test_the_books_list_payments_and_refunds_with_our_ids_newest_first(provider: Provider):
+    request = await provider.request_hold(10_000)
+    paid = await provider.gateway.create_hold(request)
+    await provider.gateway.confirm_hold(request, provider_ref=paid)
+    await provider.gateway.capture(provider_ref=paid, amount_krw=9_000, finish_key=uuid4())
+    back = RefundRequest(uuid4(), 1, paid, 500, uuid4())
+    refund = await provider.gateway.refund(back)
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    records = [record async for record in provider.gateway.list_records(since=since)]
+    ours = {r.result.provider_ref: r for r in records if r.payment_ref == paid}
+    assert (ours[paid].kind, ours[paid].charge_id, ours[paid].attempt) == ("payment", request.charge_id, 1)
+    assert (ours[paid].krw, ours[paid].result.captured_krw) == (10_000, 9_000)
+    assert (ours[refund.provider_ref].kind, ours[refund.provider_ref].charge_id) == ("refund", back.charge_id)
+    assert len(ours) == 2  # the part that was not captured is no refund
+    times = [r.created_at for r in records if r.kind == "payment"]
+    assert times == sorted(times, reverse=True)
+    later = datetime.now(UTC) + timedelta(minutes=5)
+    assert [record async for record in provider.gateway.list_records(since=later)] == []
+
+
+async def test_a_payment_on_session_waits_for_the_buyers_browser(provider: Provider):
+    request = HoldRequest(uuid4(), 1, 5_000, None, None, uuid4(), uuid4(), is_hold=False)
+    provider_ref = await provider.gateway.create_hold(request)
+    assert (await provider.gateway.read_hold(provider_ref=provider_ref)).state == "processing"
+    secret = await provider.gateway.read_hold_secret(provider_ref=provider_ref)
+    assert secret.startswith(f"{provider_ref}_secret_")
+    canceled = await provider.gateway.release(provider_ref=provider_ref, finish_key=uuid4())
+    assert canceled.state == "released"
 
 
 # -- keys and limits ---------------------------------------------------------------------------------------------
@@ -403,7 +480,7 @@ async def test_a_confirm_and_a_capture_survive_any_fault(local: LocalStripe, pro
     with pytest.raises(GatewayUnavailable):
         await provider.gateway.confirm_hold(request, provider_ref=provider_ref)
     held = await provider.gateway.confirm_hold(request, provider_ref=provider_ref)
-    assert held == HoldResult(provider_ref, "authorized")
+    assert is_held(held, provider_ref)
     finish_key = uuid4()
     with pytest.raises(GatewayUnavailable):
         await provider.gateway.capture(provider_ref=provider_ref, amount_krw=700, finish_key=finish_key)
