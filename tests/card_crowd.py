@@ -94,6 +94,4 @@ async def deliver_some(conn: asyncpg.Connection, actor: Actor, quantity: int) ->
         """
     )
     await order_round(conn, code="round", coordinator_id=actor.organization_id, actor=actor)
-    await record_delivery(
-        conn, code="round", coordinator_id=actor.organization_id, quantity=quantity, actor=actor
-    )
+    await record_delivery(conn, code="round", quantity=quantity, actor=actor)

@@ -193,15 +193,6 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "failed": N_("실패"),
         "refunded": N_("환불됨"),
     },
-    "charge_kind": {"deposit": N_("보증금"), "balance": N_("잔금"), "refund": N_("환불"), "full": N_("전액")},
-    "payment_method": {"transfer": N_("계좌이체"), "card": N_("카드")},
-    "funding_state": {
-        "none": N_("미확인"),
-        "pending": N_("확인 대기"),
-        "confirmed": N_("확인됨"),
-        "failed": N_("실패"),
-        "expired": N_("기한 지남"),
-    },
     "order_state": {
         "placed": N_("발주"),
         "confirmed": N_("공급기업 확인"),

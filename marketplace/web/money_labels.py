@@ -9,6 +9,15 @@ def N_(text: str) -> str:  # noqa: N802 # the name that extractors look for
 
 
 MONEY_LABELS: Mapping[str, Mapping[str, str]] = {
+    "charge_kind": {"deposit": N_("보증금"), "balance": N_("잔금"), "refund": N_("환불"), "full": N_("전액")},
+    "payment_method": {"transfer": N_("계좌이체"), "card": N_("카드")},
+    "funding_state": {
+        "none": N_("미확인"),
+        "pending": N_("확인 대기"),
+        "confirmed": N_("확인됨"),
+        "failed": N_("실패"),
+        "expired": N_("기한 지남"),
+    },
     "account": {
         "buyer_receivable": N_("더 낼 금액"),
         "deposits_held": N_("맡긴 보증금"),

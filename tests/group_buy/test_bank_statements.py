@@ -258,9 +258,7 @@ async def test_a_part_payment_survives_a_short_delivery(checked: asyncpg.Connect
     await bring(checked, actor, lines((reference, 1_000_000)))
     assert actor.organization_id is not None
     await order_round(checked, code="round", coordinator_id=actor.organization_id, actor=actor)
-    await record_delivery(
-        checked, code="round", coordinator_id=actor.organization_id, quantity=3, actor=actor
-    )
+    await record_delivery(checked, code="round", quantity=3, actor=actor)
     assert await open_of(checked, reference) == 3_300_000 - 1_000_000
     await bring(checked, actor, lines(("x", 1), (reference, 2_300_000), start=4))
     assert await open_of(checked, reference) == 0

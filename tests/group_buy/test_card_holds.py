@@ -21,13 +21,13 @@ from card_desk import (
 )
 
 from catalog.events import SYSTEM, Actor
+from group_buy.consenting import answer_consent
 from group_buy.core.charge import RETRY_DELAYS, retry_delay
 from group_buy.core.pledge import Pledge
 from group_buy.deciding import clear_if_decided
 from group_buy.delivering import order_round
 from group_buy.errors import ChargeNotFound, ChargeStateConflict
 from group_buy.gateway import WebhookHint
-from group_buy.lapsing import answer_consent
 from group_buy.paying import begin_payment, finish_payment
 from group_buy.retrying import end_one_grace, retry_charge, retry_due_charges
 from group_buy.settling import settle_one

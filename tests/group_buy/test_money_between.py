@@ -57,9 +57,7 @@ async def cleared(conn: asyncpg.Connection, actor: Actor, *quantities: int) -> R
 async def delivered(conn: asyncpg.Connection, actor: Actor, quantity: int) -> None:
     assert actor.organization_id is not None
     await order_round(conn, code="round", coordinator_id=actor.organization_id, actor=actor)
-    await record_delivery(
-        conn, code="round", coordinator_id=actor.organization_id, quantity=quantity, actor=actor
-    )
+    await record_delivery(conn, code="round", quantity=quantity, actor=actor)
 
 
 # -- tax invoices --------------------------------------------------------------------------------------

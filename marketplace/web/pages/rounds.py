@@ -391,11 +391,5 @@ async def transfer_submit(
 
 
 ROUND_PAGES = [
-    rounds_page,
-    round_page,
-    pledge_submit,
-    withdraw_submit,
-    card_page,
-    card_submit,
-    transfer_submit,
-]
+    rounds_page, round_page, pledge_submit, withdraw_submit, card_page, card_submit, transfer_submit,
+]  # fmt: skip

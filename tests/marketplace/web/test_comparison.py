@@ -171,9 +171,9 @@ async def test_a_package_page_shows_its_cost_from_what_is_listed_and_what_the_fa
 ) -> None:
     await market.conn.execute(
         """
-        INSERT INTO package_facts (package_version_id, monthly_fee_krw, saved_kwh_per_year)
-        SELECT n.id, 300000, 10000 FROM package_versions n JOIN package_models m ON m.id = n.package_model_id
-        WHERE m.code = 'weld-cell' AND n.is_current
+        UPDATE package_facts f SET monthly_fee_krw = 300000, saved_kwh_per_year = 10000
+        FROM package_versions n JOIN package_models m ON m.id = n.package_model_id
+        WHERE f.package_version_id = n.id AND m.code = 'weld-cell' AND n.is_current
         """
     )
     page = (
