@@ -67,12 +67,16 @@ async def is_reconciled(conn: asyncpg.Connection) -> bool:
 
 
 async def reconcile_if_due(pool: asyncpg.Pool, gateway: PaymentGateway) -> Reconciliation | None:
-    """Compare what may have changed, at once in a new incarnation of the database and every hour else; None = not due."""
+    """Compare what may have changed, at once in a new incarnation of the database and every hour else; None = not due.
+
+    Where nobody has begun to save a card there is nothing to charge: it waits, and charging stays blocked, until then.
+    """
     async with transaction(pool) as conn:
         is_due = await conn.fetchval(
             """
-            SELECT NOT EXISTS (SELECT FROM reconciliations
-                               WHERE incarnation = database_incarnation() AND at > clock_timestamp() - interval '1 hour')
+            SELECT EXISTS (SELECT FROM payment_methods) AND NOT EXISTS (
+                SELECT FROM reconciliations
+                WHERE incarnation = database_incarnation() AND at > clock_timestamp() - interval '1 hour')
             """
         )
         since = await _oldest_open(conn) if is_due else None

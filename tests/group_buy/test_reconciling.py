@@ -170,6 +170,20 @@ async def test_no_card_is_asked_before_the_books_were_compared(
     assert await books.settle() == 1
 
 
+async def test_where_no_card_was_saved_nobody_is_asked_and_charging_stays_blocked(
+    books: CardDesk, checked: asyncpg.Connection, owner_conn: asyncpg.Connection
+) -> None:
+    await owner_conn.execute("TRUNCATE reconciliations")
+    nobody = StripeGateway("sk_test_a", "pk_test_a", "whsec_a", "http://127.0.0.1:1")
+    assert await reconcile_if_due(books.pool, nobody) is None
+    await nobody.close()
+    assert not await is_reconciled(checked)
+    await a_closing_round(books, checked)
+    assert await books.settle() == 0
+    assert await reconcile_if_due(books.pool, books.gateway)
+    assert await books.settle() == 1
+
+
 async def test_after_a_restore_a_forgotten_hold_is_found_and_not_asked_for_again(
     books: CardDesk, checked: asyncpg.Connection, owner_conn: asyncpg.Connection
 ) -> None:
