@@ -11,9 +11,14 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger("marketplace.access")
 
+CHATTY = ("stripe", "httpx")
+"""Libraries that tell each call; what went wrong in one is told by who made it."""
+
 
 def set_up_logging(level: str, *, to_people: bool) -> None:
     """Log to standard error: readable lines for a person at a terminal, JSON lines otherwise."""
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=False)
         if to_people

@@ -8,7 +8,7 @@ no compiled file to build or to forget.
 from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import cache
-from gettext import GNUTranslations
+from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -86,10 +86,16 @@ def language_links() -> list[LanguageLink]:
 
 
 @cache
-def translations(lang: Lang) -> GNUTranslations:
-    """The catalog of `lang`; a message without a translation comes back as it was written, in Korean."""
+def translations(lang: Lang) -> NullTranslations:
+    """The catalog of `lang`; a message without a translation comes back as it was written, in Korean.
+
+    Raises:
+        PoFileError: the catalog's file is broken.
+    """
+    if lang == "ko":
+        return NullTranslations()
     with (LOCALE_DIR / lang / "LC_MESSAGES" / "messages.po").open("rb") as file:
-        catalog = read_po(file, locale=lang)
+        catalog = read_po(file, locale=lang, abort_invalid=True)
     compiled = BytesIO()
     write_mo(compiled, catalog)
     compiled.seek(0)

@@ -38,6 +38,16 @@ def in_english() -> Iterator[None]:
     i18n.LANG.reset(token)
 
 
+def test_the_catalog_is_well_formed_and_says_nothing_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    path = i18n.LOCALE_DIR / "en" / "LC_MESSAGES" / "messages.po"
+    ids = re.findall(r'^msgid ("(?:[^"\\]|\\.)+")$', path.read_text("utf-8"), re.MULTILINE)
+    assert sorted({text for text in ids if ids.count(text) > 1}) == []
+    i18n.translations.cache_clear()
+    assert i18n.translations("en").gettext("로그인") == "Sign in"
+    assert i18n.translations("ko").gettext("로그인") == "로그인"
+    assert capsys.readouterr().out == "", "a newcomer's terminal shows what babel has to say"
+
+
 def test_every_text_has_an_english_translation() -> None:
     catalog = english()
     assert sorted(text for text in messages() if not catalog.get(text)) == []
