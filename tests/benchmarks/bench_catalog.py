@@ -106,6 +106,9 @@ class Requests:
         self.connection.request("GET", path, headers=self.headers)
         answer = self.connection.getresponse()
         answer.read()
+        token = answer.getheader("set-cookie")  # of the forms: a browser sends it back from then on
+        if token is not None:
+            self.headers["cookie"] = "; ".join((self.headers.get("cookie", ""), token.partition(";")[0]))
         if answer.status != http.HTTPStatus.OK:
             raise AssertionError(f"{path} answered {answer.status}")
 
@@ -256,7 +259,9 @@ def main() -> None:
     if sys.argv[1:2] == ["--hello"]:
         serve_hello(int(sys.argv[2]))
     elif not Path("/proc/self/schedstat").exists():
-        print("CPU time of other processes is read from Linux's /proc, which is not here: nothing was measured")
+        print(
+            "CPU time of other processes is read from Linux's /proc, which is not here: nothing was measured"
+        )
     else:
         with tempfile.TemporaryDirectory() as folder:
             asyncio.run(bench(Path(folder)))
