@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ci test-long check fmt assets bench bench-group-buy bench-money bench-search bench-import lock screenshots
+.PHONY: help demo test test-ci test-long check fmt assets bench bench-catalog bench-group-buy bench-money bench-search bench-import lock screenshots
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ assets: $(VENV)/dev.installed ## bundle scripts and styles anew, after a change 
 
 bench: $(VENV)/dev.installed ## measured ratios against raw parts of the same run
 	$(BIN)/python tests/benchmarks/__main__.py
+
+bench-catalog: $(VENV)/dev.installed ## CPU time of pages and JSON answers, with ratios to a hello of the framework
+	$(BIN)/python tests/benchmarks/bench_catalog.py
 
 bench-group-buy: $(VENV)/dev.installed ## joins and closings against plain inserts of the same run
 	$(BIN)/python tests/benchmarks/bench_rounds.py

@@ -126,9 +126,8 @@ async def list_images(conn: asyncpg.Connection, *, listing: ListingKind, code: s
         """
         SELECT i.id, encode(i.sha256, 'hex'), i.width, i.height, i.caption_ko, i.caption_en
         FROM listing_images i
-        LEFT JOIN products p ON p.id = i.product_id
-        LEFT JOIN package_models m ON m.id = i.package_model_id
-        WHERE ($1 = 'product' AND p.code = $2) OR ($1 = 'package_model' AND m.code = $2)
+        WHERE i.product_id = (SELECT id FROM products WHERE code = $2 AND $1 = 'product')
+           OR i.package_model_id = (SELECT id FROM package_models WHERE code = $2 AND $1 = 'package_model')
         ORDER BY i.created_at, i.id
         """,
         listing,

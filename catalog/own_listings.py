@@ -204,7 +204,7 @@ async def list_offer_terms(conn: asyncpg.Connection, *, offer_ids: list[int]) ->
                o.installation_includes, o.installation_excludes,
                (SELECT count(*) FROM questions q
                 WHERE q.offer_id = o.id AND q.answer IS NOT NULL AND q.hidden_at IS NULL) AS question_count
-        FROM offers o WHERE o.id = ANY ($1::bigint[])
+        FROM offers o WHERE o.id = ANY ((SELECT $1::bigint[])::bigint[])
         """,
         offer_ids,
     )

@@ -67,7 +67,8 @@ async def list_package_models_by_codes(
                 'lead_time_days', n.lead_time_days, 'warranty_months', n.warranty_months,
                 'spare_parts_years', n.spare_parts_years, 'created_at', n.created_at,
                 'lines', coalesce(bom.lines, '[]'::json)))::text
-        FROM unnest($1::text[]) WITH ORDINALITY AS asked (code, position)
+        FROM unnest((SELECT $1::text[])) WITH ORDINALITY AS asked (code, position)
+        CROSS JOIN (SELECT $2::bigint AS organization_id, $3::boolean AS is_coordinator OFFSET 0) viewer
         JOIN package_models m ON m.code = asked.code
         JOIN organizations v ON v.id = m.vendor_id
         JOIN package_versions n ON n.package_model_id = m.id AND n.is_current
@@ -75,8 +76,8 @@ async def list_package_models_by_codes(
             SELECT json_agg(json_build_object(
                 'line_no', b.line_no, 'slot', b.slot, 'quantity', b.quantity, 'product',
                 CASE WHEN (p.state <> 'draft' AND (p.visibility = 'public'
-                           OR p.visibility = 'members' AND $2::bigint IS NOT NULL))
-                       OR p.vendor_id = $2 OR $3
+                           OR p.visibility = 'members' AND viewer.organization_id IS NOT NULL))
+                       OR p.vendor_id = viewer.organization_id OR viewer.is_coordinator
                 THEN json_build_object(
                     'code', p.code, 'name_ko', p.name_ko, 'name_en', p.name_en, 'model', p.model,
                     'category', p.category, 'subcategory', p.subcategory, 'verification', p.verification,
@@ -93,8 +94,8 @@ async def list_package_models_by_codes(
             LEFT JOIN reference_prices f ON f.product_id = p.id
             WHERE b.package_version_id = n.id) bom ON true
         WHERE (m.state = 'published' AND v.state = 'active'
-               AND (m.visibility = 'public' OR m.visibility = 'members' AND $2::bigint IS NOT NULL))
-           OR m.vendor_id = $2 OR $3
+               AND (m.visibility = 'public' OR m.visibility = 'members' AND viewer.organization_id IS NOT NULL))
+           OR m.vendor_id = viewer.organization_id OR viewer.is_coordinator
         ORDER BY asked.position
         """,
         list(dict.fromkeys(codes)),

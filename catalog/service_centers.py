@@ -22,7 +22,7 @@ async def list_service_centers(
     *,
     code: str | None = None,
     country: str | None = None,
-    maker: str | None = None,
+    makers: Sequence[str] = (),
     roles: Sequence[SiteRole] = (),
     statuses: Sequence[SiteStatus] = (),
     service_only: bool = False,
@@ -30,7 +30,7 @@ async def list_service_centers(
 ) -> tuple[ServiceCenter, ...]:
     """Sites that meet every given filter, by country, city and code.
 
-    `maker` is the maker's English name; a site matches `roles` with any of them. `service_only` keeps
+    `makers` are their English names; a site matches `makers` and `roles` with any of them. `service_only` keeps
     those that may be called an A/S center (see `is_service_center`).
     """
     rows = await conn.fetch(
@@ -51,7 +51,7 @@ async def list_service_centers(
         JOIN makers m ON m.id = c.maker_id
         WHERE ($1::text IS NULL OR c.code = $1)
           AND ($2::text IS NULL OR c.country = $2)
-          AND ($3::text IS NULL OR m.name = $3)
+          AND (cardinality($3::text[]) = 0 OR m.name = ANY ($3))
           AND (cardinality($4::text[]) = 0 OR c.roles && $4)
           AND (cardinality($5::text[]) = 0 OR c.status = ANY ($5))
           AND (NOT $6 OR c.status = 'operating' AND c.roles && ARRAY['service', 'repair']
@@ -60,7 +60,7 @@ async def list_service_centers(
         """,
         code,
         country,
-        maker,
+        list(makers),
         list(roles),
         list(statuses),
         service_only,

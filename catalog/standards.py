@@ -58,7 +58,7 @@ async def list_supported_standards(
             'texts', coalesce((
                 SELECT json_agg(x.text) FROM product_specs x
                 WHERE x.product_id = p.id AND x.code = ANY ($2::text[]) AND x.text IS NOT NULL), '[]'::json))::text
-        FROM products p WHERE p.code = ANY ($1::text[])
+        FROM products p WHERE p.code = ANY ((SELECT $1::text[])::text[])
         """,
         list(dict.fromkeys(codes))[:CODES_MAX],
         list(SPOKEN_SPECS),

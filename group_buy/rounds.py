@@ -254,7 +254,7 @@ async def list_rounds(
     rows = await conn.fetch(
         f"""
         SELECT {ROUND_COLUMNS} FROM rounds r
-        WHERE r.state = ANY ($1) AND {VISIBLE} AND ($3::bigint[] IS NULL OR r.offer_id = ANY ($3))
+        WHERE r.state = ANY ((SELECT $1::text[])::text[]) AND {VISIBLE} AND ($3::bigint[] IS NULL OR r.offer_id = ANY ($3))
           AND ($5::bigint IS NULL OR r.vendor_id = $5)
         ORDER BY r.closes_at, r.id
         LIMIT $4

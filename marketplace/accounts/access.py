@@ -97,8 +97,10 @@ def belongs_to(user: CurrentUser | None, audience: Audience) -> bool:
     return (kind is None or user.organization_kind == kind) and (not roles or bool(roles & user.held_roles))
 
 
-def guard_audience(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+async def guard_audience(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Let a request through if its visitor is of the route's audience.
+
+    Not a plain function: Litestar would send each request to a thread for it and back.
 
     Raises:
         NotAuthorizedException: nobody is signed in.

@@ -74,7 +74,7 @@ async def list_sites(
     return await list_service_centers(
         conn,
         country=country,
-        maker=maker,
+        makers=[maker] if maker else (),
         roles=[role] if role else (),
         statuses=[status] if status else (),
         service_only=service_only,

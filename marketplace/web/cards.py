@@ -84,7 +84,7 @@ async def list_round_cards(conn: asyncpg.Connection, rounds: Sequence[Round]) ->
                           ORDER BY version DESC LIMIT 1) w ON w.state = 'placed'
             JOIN pledge_lines l ON l.pledge_id = pledge.id AND l.version = w.version
             WHERE pledge.round_id = r.id) gathered ON true
-        WHERE r.id = ANY ($1::bigint[])
+        WHERE r.id = ANY ((SELECT $1::bigint[])::bigint[])
         """,
         [buying_round.id for buying_round in rounds],
     )
@@ -138,7 +138,8 @@ async def list_open_rounds_on(
         f"""
         SELECT {ROUND_COLUMNS} FROM rounds r
         {SUBJECT_JOINS}
-        WHERE r.state = ANY ($1) AND {VISIBLE} AND coalesce(p.code, m.code) = ANY ($3::text[])
+        WHERE r.state = ANY ((SELECT $1::text[])::text[]) AND {VISIBLE}
+          AND coalesce(p.code, m.code) = ANY ((SELECT $3::text[])::text[])
         ORDER BY r.closes_at, r.id
         LIMIT $4
         """,

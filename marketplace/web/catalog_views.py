@@ -216,9 +216,10 @@ def site_view(center: ServiceCenter) -> SiteView:
 async def list_sites_of_makers(conn: asyncpg.Connection, *, makers: Iterable[str]) -> list[SiteView]:
     """The sites of these makers (English names), maker by maker."""
     distinct = list(dict.fromkeys(makers))[:MAKERS_MAX]
-    return [
-        site_view(center) for maker in distinct for center in await list_service_centers(conn, maker=maker)
-    ]
+    if not distinct:
+        return []
+    centers = await list_service_centers(conn, makers=distinct)
+    return [site_view(center) for center in sorted(centers, key=lambda c: distinct.index(c.maker.name))]
 
 
 def web_address(address: str | None) -> str | None:

@@ -1,5 +1,6 @@
 """What the pages of rounds show: a round with its goods, its progress, its pledges, as the templates want them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -32,9 +33,14 @@ class RoundGoods(msgspec.Struct, frozen=True):
 
 async def read_goods(conn: asyncpg.Connection, *, offer_id: int) -> RoundGoods:
     """Read what an offer sells, at the version it was made for."""
-    row = await conn.fetchrow(
+    return (await list_goods(conn, offer_ids=[offer_id]))[offer_id]
+
+
+async def list_goods(conn: asyncpg.Connection, *, offer_ids: Sequence[int]) -> dict[int, RoundGoods]:
+    """What each of these offers sells, by the offer's id."""
+    rows = await conn.fetch(
         """
-        SELECT CASE WHEN v.id IS NULL THEN 'product' ELSE 'package_model' END, coalesce(m.code, p.code),
+        SELECT f.id, CASE WHEN v.id IS NULL THEN 'product' ELSE 'package_model' END, coalesce(m.code, p.code),
                coalesce(p.category, 'package_model'), o.name_ko, o.name_en, o.code,
                coalesce(v.warranty_months, 0), coalesce(v.included_ko, '{}'), coalesce(v.included_en, '{}'),
                coalesce(v.excluded_ko, '{}'), coalesce(v.excluded_en, '{}'), coalesce(v.version, 1)::text
@@ -43,12 +49,11 @@ async def read_goods(conn: asyncpg.Connection, *, offer_id: int) -> RoundGoods:
         LEFT JOIN products p ON p.id = f.product_id
         LEFT JOIN package_versions v ON v.id = f.package_version_id
         LEFT JOIN package_models m ON m.id = v.package_model_id
-        WHERE f.id = $1
+        WHERE f.id = ANY ((SELECT $1::bigint[])::bigint[])
         """,
-        offer_id,
+        list(offer_ids),
     )
-    assert row is not None, "a round is on an offer"
-    return RoundGoods(*row)
+    return {row[0]: RoundGoods(*list(row)[1:]) for row in rows}
 
 
 def shown_round(buying_round: Round, goods: RoundGoods) -> dict[str, Any]:

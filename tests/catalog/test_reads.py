@@ -203,7 +203,7 @@ async def test_sites_are_filtered_and_called_service_centers_only_by_role(market
     assert await codes(country="CN") == ["acme-plant"]
     assert await codes(roles=["sales", "training"]) == ["acme-plant"]
     assert await codes(statuses=["planned"]) == ["acme-soon"]
-    assert await codes(maker="Nobody") == []
+    assert await codes(makers=["Nobody"]) == []
     assert await list_service_countries(market.conn) == (("CN", 1), ("VN", 2))
     assert (await get_service_center(market.conn, code="acme-hanoi")).maker.name_ko == "아크메로보틱스"
     with pytest.raises(ServiceCenterNotFound):

@@ -179,6 +179,25 @@ async def test_a_route_lets_everybody_in_whom_it_is_for(
     assert let_in == set(AUDIENCES) - {"provider"}
 
 
+async def test_no_address_writes_when_it_is_only_read(
+    app: Litestar, owner_conn: asyncpg.Connection, browsers: Browsers, known: dict[str, str]
+) -> None:
+    name = await owner_conn.fetchval("SELECT quote_ident(current_database())")
+    await owner_conn.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await app.state.pool.expire_connections()
+    written = await browsers["mill"].put(
+        f"/api/rounds/weld-1/pledges/{uuid4()}", json={"lines": [{"quantity_max": 1}]}
+    )
+    assert written.status_code == 500, "nothing can be written now"
+    for method, path, audience in routes_with_methods(app):
+        if method != "GET" or path.endswith("/events"):
+            continue
+        for persona, client in browsers.items():
+            if audience in PERSONAS[persona]:
+                answer = await client.get(address(path, known))
+                assert answer.status_code in {200, 302, 303, 400, 404}, (persona, path, answer.status_code)
+
+
 async def test_a_request_that_changes_something_needs_the_token_of_the_forms(
     app: Litestar, market: Any, browsers: Browsers, known: dict[str, str]
 ) -> None:

@@ -25,6 +25,7 @@ from marketplace.deps import AnyRequest, Config, Conn, User, signed_in
 from marketplace.web.render import page_response, see_other
 from marketplace.web.round_views import (
     HIDDEN_EVENTS,
+    list_goods,
     meter_quantity,
     organization_names,
     read_goods,
@@ -68,16 +69,16 @@ async def coordinator_rounds_page(request: AnyRequest, conn: Conn, user: User) -
     """List the coordinator's rounds, and what waits for a hand."""
     me = signed_in(user)
     rows = []
-    for buying_round in await list_rounds(conn, viewer=me.viewer, states=ALL_STATES):
-        if buying_round.coordinator_id != me.organization_id:
-            continue
+    found = await list_rounds(conn, viewer=me.viewer, states=ALL_STATES)
+    own = [buying_round for buying_round in found if buying_round.coordinator_id == me.organization_id]
+    goods = await list_goods(conn, offer_ids=[buying_round.offer_id for buying_round in own])
+    for buying_round in own:
         progress = await read_progress(conn, buying_round)
         pledges = await list_round_pledges(conn, round_id=buying_round.id, coordinator_id=me.organization_id)
-        goods = await read_goods(conn, offer_id=buying_round.offer_id)
         waits = buying_round.state in {"open", "fill_up", "closing"}
         waiting = [p for p in pledges if waits and p.funding_state == "pending" and p.funding == "transfer"]
         rows.append(
-            shown_round(buying_round, goods)
+            shown_round(buying_round, goods[buying_round.offer_id])
             | {
                 "member_count": progress.buyers,
                 "quantity": buying_round.quantity

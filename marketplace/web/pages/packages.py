@@ -1,5 +1,6 @@
 """The page of one package: parts, scope, price, who answers for it; and a factory's wish for a round."""
 
+from datetime import date
 from typing import Any
 from unicodedata import normalize
 
@@ -78,9 +79,9 @@ class VendorView(msgspec.Struct, frozen=True, kw_only=True):
     is_fictional: bool
 
 
-async def package_view(conn: asyncpg.Connection, package: PackageModel) -> PackageView:
+def package_view(package: PackageModel, *, today: date) -> PackageView:
     """The package with its domestic share as of today."""
-    share = package_share(package.version.lines, today=await read_today(conn))
+    share = package_share(package.version.lines, today=today)
     own = {name: getattr(package, name) for name in ("code", "name_ko", "name_en", "package_type")}
     taken = {*own, "domestic_verified_bp", "domestic_claimed_bp"}
     of_version = {
@@ -176,16 +177,15 @@ async def package_page(
     code, version_id = package.code, package.version.id
     alternatives = await list_alternatives(conn, version_id=version_id, viewer=viewer)
     offer_terms = await list_offer_terms(conn, offer_ids=[offer.id for offer in package.offers])
-    view = await package_view(conn, package)
-    recommendation = await find_recommendation(conn, package_id=package.id, today=await read_today(conn))
+    today = await read_today(conn)
+    view = package_view(package, today=today)
+    recommendation = await find_recommendation(conn, package_id=package.id, today=today)
     rounds = await list_open_rounds_on(conn, item_codes=[code], viewer=viewer)
     makers = [line.product.maker.name for line in package.version.lines if line.product]
     inputs = read_cost_inputs(dict(request.query_params.items()), codes=[code])
     facts = await read_facts(conn, version_id=version_id)
     column = Compared(package=package, offer=cheapest(package.offers), facts=facts)
-    [swap_lines] = await read_swaps(
-        conn, packages=[package.version.lines], today=await read_today(conn), viewer=viewer
-    )
+    [swap_lines] = await read_swaps(conn, packages=[package.version.lines], today=today, viewer=viewer)
     return page_response(
         request,
         "package.html",
@@ -199,7 +199,7 @@ async def package_page(
         entered=inputs.given,
         wrong=inputs.wrong,
         programs=PROGRAMS,
-        today=await read_today(conn),
+        today=today,
         references=await list_references(conn, package_id=package.id),
         alternatives=alternatives,
         offer_terms=offer_terms,

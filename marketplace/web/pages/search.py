@@ -9,7 +9,6 @@ from litestar import Response, get
 from litestar.params import FromQuery
 
 from catalog.core.viewer import Viewer
-from catalog.reference_data import list_spec_definitions
 from marketplace.accounts.access import CurrentUser, principal_of, viewer_of
 from marketplace.deps import AnyRequest, Conn, Engine, User
 from marketplace.web.cards import list_open_rounds_on, list_round_cards
@@ -82,6 +81,12 @@ class SpecName(msgspec.Struct, frozen=True):
 
     name_ko: str
     name_en: str
+
+
+async def read_spec_names(conn: asyncpg.Connection) -> dict[str, SpecName]:
+    """The properties that a row of results may show, by code."""
+    rows = await conn.fetch("SELECT code, name_ko, name_en FROM spec_definitions WHERE filterable")
+    return {row[0]: SpecName(row[1], row[2]) for row in rows}
 
 
 async def read_open_steps(
@@ -222,7 +227,6 @@ async def result_context(
     documents = documents_of(page.hits or nearest)
     vendors = [counted.value for counted in page.facets.get("vendor_code", ())]
     names = await read_vendor_names(conn, codes=[*vendors, *form.chosen.get("vendor_code", ())])
-    definitions = await list_spec_definitions(conn)
     return {
         "query_text": form.text,
         "total": page.total,
@@ -230,7 +234,7 @@ async def result_context(
         "beside": found.beside,
         "nearest": [] if page.hits else documents,
         "near_misses": [offer_of(near, names=names) for near in found.near],
-        "spec_names": {d.code: SpecName(d.name_ko, d.name_en) for d in definitions if d.filterable},
+        "spec_names": await read_spec_names(conn),
         "open_rounds": await read_open_steps(conn, documents=documents, viewer=viewer),
         "facets": list_facets(form, page, names=names),
         "chips": list_chips(form, names=names),

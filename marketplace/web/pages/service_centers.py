@@ -113,7 +113,7 @@ async def service_centers_page(request: AnyRequest, conn: Conn) -> Response[str]
     centers = await list_service_centers(
         conn,
         country=chosen.country,
-        maker=chosen.maker,
+        makers=[chosen.maker] if chosen.maker else (),
         roles=[cast("SiteRole", chosen.role)] if chosen.role else (),
     )
     return page_response(

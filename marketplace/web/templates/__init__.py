@@ -9,6 +9,7 @@ Every page also takes what `base.html` lists, with the defaults of `PAGE_DEFAULT
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,26 @@ PAGE_DEFAULTS: Mapping[str, object] = {
 Filter = Callable[..., str]
 
 
+@cache
 def icon(name: str, class_name: str = "icon") -> Markup:
     """A symbol of `icons.svg` as decoration; the words beside it carry the meaning."""
     return Markup('<svg class="{}" aria-hidden="true"><use href="{}#{}"/></svg>').format(
         class_name, asset("icons.svg"), name
     )
+
+
+def translate(message: str, **variables: object) -> Markup:
+    """`_(…)` of the templates: the message in the language of the request, its `%(name)s` filled with escaped values.
+
+    Does what the extension's own `_` does, by one call instead of four: it is called a hundred times a page.
+    """
+    text = _translated(i18n.LANG.get(), message)
+    return text % variables if variables or "%" in text else text
+
+
+@lru_cache(maxsize=8192)  # more than there are messages
+def _translated(lang: formats.Lang, message: str) -> Markup:
+    return Markup(i18n.translations(lang).gettext(message))  # noqa: S704 - messages are the site's own
 
 
 def spec_text(spec: Any) -> str:
@@ -100,11 +116,13 @@ def create_environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,  # else every page asks the file system for the age of each template it is made of
     )
     environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_callables(  # type: ignore[attr-defined] # added by the extension
         i18n.gettext, i18n.ngettext, newstyle=True
     )
+    environment.globals["_"] = translate
     environment.globals.update(PAGE_DEFAULTS)
     environment.globals.update(
         asset=asset,

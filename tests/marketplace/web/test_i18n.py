@@ -85,6 +85,15 @@ def test_every_form_that_posts_carries_the_token() -> None:
         assert [form for form in forms if "csrf" not in form] == [], path.name
 
 
+def test_a_text_of_a_template_is_filled_with_escaped_values_as_the_extension_does_it(
+    in_english: None,
+) -> None:
+    template = create_environment().from_string(
+        "{{ _('<b>%(text)s</b>만', text=value) }} {{ _('100%%') }} {{ _('결정하기') }}"
+    )
+    assert template.render(value="<i>") == "Only <b>&lt;i&gt;</b> 100% Decide"
+
+
 def test_labels_are_written_in_the_language_of_the_request(in_english: None) -> None:
     assert labels.label("category", "robot") == "Robot"
     assert labels.label("level", 4) == "Intermediate 2 (level 4)"
