@@ -37,7 +37,7 @@ class AllocatedPledge(msgspec.Struct, frozen=True):
         return sum(self.lines.values())
 
 
-class _Bill(msgspec.Struct, frozen=True):
+class Bill(msgspec.Struct, frozen=True):
     """One allocation to the won: deposit + balance = total = supply + VAT."""
 
     allocation_id: UUID
@@ -67,7 +67,9 @@ def rising_ids(count: int) -> list[UUID]:
     ]
 
 
-def _bill(buying_round: Round, pledge: AllocatedPledge, unit_price_krw: int, allocation_id: UUID) -> _Bill:
+def bill_pledge(
+    buying_round: Round, pledge: AllocatedPledge, unit_price_krw: int, allocation_id: UUID
+) -> Bill:
     supply_krw = pledge.quantity * unit_price_krw
     total_krw = supply_krw + vat_krw(supply_krw)
     if pledge.hold_charge_id is not None:
@@ -76,7 +78,7 @@ def _bill(buying_round: Round, pledge: AllocatedPledge, unit_price_krw: int, all
         paid_krw = owed_krw if owed_krw >= CARD_HOLD_KRW_MIN else 0
     else:
         paid_krw = min(pledge.received_krw, total_krw)
-    return _Bill(allocation_id, pledge, pledge.quantity, supply_krw, total_krw, paid_krw)
+    return Bill(allocation_id, pledge, pledge.quantity, supply_krw, total_krw, paid_krw)
 
 
 async def write_allocations(
@@ -84,7 +86,7 @@ async def write_allocations(
 ) -> None:
     """Write what each pledge (of at least one unit) got and how it is paid."""
     bills = [
-        _bill(buying_round, pledge, unit_price_krw, allocation_id)
+        bill_pledge(buying_round, pledge, unit_price_krw, allocation_id)
         for pledge, allocation_id in zip(pledges, rising_ids(len(pledges)), strict=True)
     ]
     await _insert_allocations(conn, buying_round, bills, unit_price_krw=unit_price_krw)
@@ -95,7 +97,7 @@ async def write_allocations(
 
 
 async def _insert_allocations(
-    conn: asyncpg.Connection, buying_round: Round, bills: Sequence[_Bill], *, unit_price_krw: int
+    conn: asyncpg.Connection, buying_round: Round, bills: Sequence[Bill], *, unit_price_krw: int
 ) -> None:
     await conn.execute(
         """
@@ -130,7 +132,7 @@ async def _insert_allocations(
     )
 
 
-async def _finish_holds(conn: asyncpg.Connection, bills: Sequence[_Bill]) -> None:
+async def _finish_holds(conn: asyncpg.Connection, bills: Sequence[Bill]) -> None:
     await conn.execute(
         """
         UPDATE charges c
@@ -146,7 +148,7 @@ async def _finish_holds(conn: asyncpg.Connection, bills: Sequence[_Bill]) -> Non
 
 
 async def _book_received_deposits(
-    conn: asyncpg.Connection, buying_round: Round, bills: Sequence[_Bill]
+    conn: asyncpg.Connection, buying_round: Round, bills: Sequence[Bill]
 ) -> None:
     await conn.execute(
         """
@@ -170,7 +172,7 @@ async def _book_received_deposits(
     )
 
 
-async def _issue_invoices(conn: asyncpg.Connection, buying_round: Round, bills: Sequence[_Bill]) -> None:
+async def _issue_invoices(conn: asyncpg.Connection, buying_round: Round, bills: Sequence[Bill]) -> None:
     await conn.execute(
         """
         WITH issued AS (
