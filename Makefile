@@ -55,8 +55,10 @@ assets: $(VENV)/dev.installed ## bundle scripts and styles anew, after a change 
 bench: $(VENV)/dev.installed ## measured ratios against raw parts of the same run
 	$(BIN)/python tests/benchmarks/__main__.py
 
-bench-group-buy: $(VENV)/dev.installed ## joins and closings against plain inserts of the same run
+bench-group-buy: $(VENV)/dev.installed ## the limits of rounds, each beside its baseline of the same run
+	$(BIN)/python tests/benchmarks/bench_clearing.py
 	$(BIN)/python tests/benchmarks/bench_rounds.py
+	$(BIN)/python tests/benchmarks/bench_pledge_http.py
 
 bench-search: $(VENV)/dev.installed ## the limits of search, with ratios to the raw engine and to PostgreSQL
 	$(BIN)/python tests/benchmarks/bench_search.py

@@ -38,7 +38,7 @@ JOIN = """
     WITH target AS MATERIALIZED (
         SELECT r.id, (r.tiers->0->>'unit_price_krw')::bigint AS dearest_krw FROM rounds r
         WHERE r.code = $1 AND $10::bigint <= r.capacity
-          AND coalesce($11::bigint >= (r.tiers->-1->>'unit_price_krw')::bigint, true) AND takes_pledge(r.id, $3)
+          AND ($11::bigint IS NULL OR $11 >= (r.tiers->-1->>'unit_price_krw')::bigint) AND takes_pledge(r.id, $3)
     ), pledge AS (
         INSERT INTO pledges (id, round_id, buyer_id, person_id, funding)
         SELECT $2, id, $3, $4, $5 FROM target
