@@ -31,6 +31,9 @@ from marketplace.worker import loops, running
 
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS_MAX = 10
+CONNECTIONS_MAX = 1_000
+"""Requests under way at a time. Each page that watches a round keeps one; with the server's own 128, as many viewers
+would keep everybody else waiting."""
 
 
 def add_verbs(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -157,7 +160,15 @@ async def serving(settings: Settings, market: Market, *, host: str, port: int) -
     if settings.is_demo:
         await catch_up(market, engine)  # the first page a newcomer opens already finds everything
     app = create_app(settings, dsn=market.dsn, engine=engine, gateway=make_gateway(settings))
-    server = Server(app, address=host, port=port, interface=Interfaces.ASGI, log_enabled=False)
+    server = Server(
+        app,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        log_enabled=False,
+        backlog=CONNECTIONS_MAX,
+        backpressure=CONNECTIONS_MAX,
+    )
     task = asyncio.create_task(server.serve())
     try:
         await _wait_until_answering(host, port, task)

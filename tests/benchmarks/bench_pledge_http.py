@@ -1,9 +1,9 @@
 """Pledges over HTTP, and who watches them: `python tests/benchmarks/bench_pledge_http.py`.
 
 One process of the demo, with its workers and the embedded PostgreSQL, is asked over kept-alive connections: each
-request carries a session's cookie and the token against forgery, and writes a pledge and its event. The baseline is
-pgbench on the same server in the same run: one row a transaction. CPU is read from Linux's /proc: of the process
-that answers, and of all its database's backends.
+request carries a session's cookie and the token against forgery, and writes a pledge and its event. The baseline of
+the same run is pgbench at 8 connections on the same server, with the insert-only statement of bench_rounds.py. CPU is
+read from Linux's /proc: of the process that answers, and of all its database's backends.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-from bench_rounds import ONE_ROW, Bench, cpu_seconds  # noqa: E402 - found by the path above
+from bench_rounds import INSERT_ONLY, ONE_ROW, Bench, cpu_seconds  # noqa: E402 - found by the path above
 from builders import a_round  # noqa: E402
 from demo_process import DemoProcess  # noqa: E402
 from limits import say_limit  # noqa: E402
@@ -141,10 +141,11 @@ async def run(demo: DemoProcess, folder: Path, *, count: int, repeats: int, seco
         async with httpx.AsyncClient(base_url=demo.url) as client:
             csrf = (await client.get("/", headers={"accept": "text/html"})).cookies["csrftoken"]
         bench = Bench(folder, market.dsn, seconds)
-        measured, inserts, viewed = [], [], []
+        measured, inserts, one_row, viewed = [], [], [], []
         for number in range(repeats):
             own = tokens[number * (count + 1) : (number + 1) * (count + 1)]
-            inserts.append(await asyncio.to_thread(bench.per_second, ONE_ROW, clients=8))
+            inserts.append(await asyncio.to_thread(bench.per_second, INSERT_ONLY, clients=8))
+            one_row.append(await asyncio.to_thread(bench.per_second, ONE_ROW, clients=8))
             measured.append(await bench_pledges(demo, own[:-1], csrf))
             viewed.append(max(await bench_viewers(demo, own[-1], csrf, 200)))
     rate, app_ms, database_ms = (statistics.median(each[n] for each in measured) for n in range(3))
@@ -154,7 +155,8 @@ async def run(demo: DemoProcess, folder: Path, *, count: int, repeats: int, seco
         f"{rate / base:.3f} x",
         "≥ 0.12 x",
         is_met=rate / base >= 0.12,
-        beside=f"{rate:,.0f}/s of {base:,.0f} inserts of one row a second; stretch 0.35 x",
+        beside=f"{rate:,.0f}/s of {base:,.0f}/s that only insert the same rows; stretch 0.35 x; "
+        f"{rate / statistics.median(one_row):.3f} x one row ({statistics.median(one_row):,.0f}/s)",
     )
     say_limit(
         "CPU of a pledge over HTTP, with auth and event",

@@ -119,15 +119,17 @@ class Bench:
 
 
 def bench_joins(bench: Bench, repeats: int) -> None:
-    """Alternate baseline and joins, so that a slow minute of the machine hits both."""
+    """Take turns with baselines and counts of connections, so that a slow minute of the machine hits all."""
     scripts = {"one row": ONE_ROW, "plain rows": ROWS, "insert-only": INSERT_ONLY, "join": JOIN}
+    rates: dict[tuple[int, str], list[float]] = {
+        (clients, name): [] for clients in (8, 64) for name in scripts
+    }
+    for _ in range(repeats):
+        for clients, name in rates:
+            rates[clients, name].append(bench.per_second(scripts[name], clients=clients))
     joins = {}
     for clients in (8, 64):
-        rates: dict[str, list[float]] = {name: [] for name in scripts}
-        for _ in range(repeats):
-            for name, script in scripts.items():
-                rates[name].append(bench.per_second(script, clients=clients))
-        medians = {name: statistics.median(values) for name, values in rates.items()}
+        medians = {name: statistics.median(rates[clients, name]) for name in scripts}
         joins[clients] = medians["join"]
         ratio = medians["join"] / medians["insert-only"]
         say_limit(
