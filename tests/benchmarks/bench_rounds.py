@@ -125,8 +125,8 @@ def bench_joins(bench: Bench, repeats: int) -> None:
         (clients, name): [] for clients in (8, 64) for name in scripts
     }
     for _ in range(repeats):
-        for clients, name in rates:
-            rates[clients, name].append(bench.per_second(scripts[name], clients=clients))
+        for (clients, name), taken in rates.items():
+            taken.append(bench.per_second(scripts[name], clients=clients))
     joins = {}
     for clients in (8, 64):
         medians = {name: statistics.median(rates[clients, name]) for name in scripts}
