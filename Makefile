@@ -58,8 +58,10 @@ bench: $(VENV)/dev.installed ## measured ratios against raw parts of the same ru
 bench-catalog: $(VENV)/dev.installed ## CPU time of pages and JSON answers, with ratios to a hello of the framework
 	$(BIN)/python tests/benchmarks/bench_catalog.py
 
-bench-group-buy: $(VENV)/dev.installed ## joins and closings against plain inserts of the same run
+bench-group-buy: $(VENV)/dev.installed ## the limits of rounds, each beside its baseline of the same run
+	$(BIN)/python tests/benchmarks/bench_clearing.py
 	$(BIN)/python tests/benchmarks/bench_rounds.py
+	$(BIN)/python tests/benchmarks/bench_pledge_http.py
 
 bench-money: $(VENV)/dev.installed ## charges a second and calls at once, with a provider in the same process
 	$(BIN)/python tests/benchmarks/bench_money.py

@@ -21,6 +21,23 @@ INVARIANTS: Final[dict[str, str]] = {
           AND (quantity > capacity OR quantity % pack_size <> 0 AND NOT EXISTS (
               SELECT FROM current_allocations a WHERE a.round_id = r.id AND a.reason IN ('lapsed', 'survey_exit')))
     """,
+    "every first decision sold whole packs within the capacity, at the minimum of the tier it names": """
+        SELECT r.code FROM clearings c JOIN rounds r ON r.id = c.round_id,
+             LATERAL (SELECT (c.outcome->>'quantity')::bigint AS quantity,
+                             (c.outcome->>'unit_price_krw')::bigint AS unit_price_krw) sold
+        WHERE c.kind = 'clearing' AND c.outcome->>'outcome' = 'cleared' AND (
+            sold.quantity > r.capacity OR sold.quantity % r.pack_size <> 0
+            OR sold.quantity <> (SELECT sum(a.value::bigint) FROM jsonb_each_text(c.outcome->'allocations') a)
+            OR NOT EXISTS (
+                SELECT FROM jsonb_array_elements(r.tiers) WITH ORDINALITY t (tier, n)
+                WHERE (tier->>'unit_price_krw')::bigint = sold.unit_price_krw AND sold.quantity >= least(
+                    (tier->>'quantity_min')::bigint, CASE WHEN n = 1 THEN r.fallback_quantity_min END)))
+    """,
+    "what was delivered is with a buyer or went back": """
+        SELECT r.code FROM deliveries d JOIN rounds r ON r.id = d.round_id
+        WHERE d.quantity <> d.returned + (
+            SELECT coalesce(sum(quantity), 0) FROM current_allocations a WHERE a.round_id = r.id)
+    """,
     "everybody in a round pays the same unit price, and it is one of its tiers": """
         SELECT a.id::text FROM current_allocations a JOIN rounds r ON r.id = a.round_id
         WHERE a.quantity > 0 AND (a.unit_price_krw <> r.unit_price_krw OR NOT EXISTS (
@@ -153,13 +170,24 @@ INVARIANTS: Final[dict[str, str]] = {
         SELECT c.id::text FROM charges c LEFT JOIN pledges p ON p.id = c.pledge_id
         WHERE (p.round_id, p.buyer_id) IS DISTINCT FROM (c.round_id, c.buyer_id)
         UNION ALL
-        SELECT i.id::text FROM invoices i JOIN allocations a ON a.id = i.allocation_id JOIN rounds r ON r.id = a.round_id
-        WHERE (a.buyer_id, r.vendor_id) <> (i.buyer_id, i.vendor_id)
+        SELECT c.id::text FROM charges c LEFT JOIN allocations a ON a.id = c.allocation_id
+        WHERE c.allocation_id IS NOT NULL AND a.pledge_id IS DISTINCT FROM c.pledge_id
+        UNION ALL
+        SELECT i.id::text FROM invoices i
+        LEFT JOIN allocations a ON a.id = i.allocation_id LEFT JOIN rounds r ON r.id = a.round_id
+        WHERE (a.buyer_id, r.vendor_id) IS DISTINCT FROM (i.buyer_id, i.vendor_id)
+        UNION ALL
+        SELECT s.allocation_id::text FROM allocation_shares s
+        WHERE NOT EXISTS (SELECT FROM allocations a WHERE a.id = s.allocation_id)
         UNION ALL
         SELECT l.allocation_id::text FROM allocation_lines l
         WHERE NOT EXISTS (SELECT FROM allocations a WHERE a.id = l.allocation_id)
         UNION ALL
         SELECT e.charge_id::text FROM charge_events e WHERE NOT EXISTS (SELECT FROM charges c WHERE c.id = e.charge_id)
+    """,
+    "every notification is to somebody": """
+        SELECT n.id::text FROM notifications n
+        WHERE NOT EXISTS (SELECT FROM organizations o WHERE o.id = n.organization_id)
     """,
     "every pledge has lines or was withdrawn": """
         SELECT v.pledge_id::text FROM pledge_versions v

@@ -171,6 +171,7 @@ async def confirmed_pledges(conn: asyncpg.Connection, buying_round: Round) -> di
                AND $2::bigint * (SELECT sum(l.quantity_max * $3::bigint) FROM pledge_lines l
                          WHERE l.pledge_id = pledge.id AND l.version = pledge.version) / 10000 < $4
                AND EXISTS (SELECT FROM payment_methods m WHERE m.pledge_id = pledge.id AND m.state = 'ready'))
+        ORDER BY pledge.id
         """,
         buying_round.id,
         buying_round.deposit_bp,

@@ -1,5 +1,6 @@
 """Place, change and withdraw pledges. Joining only inserts, so thousands may join a round at once."""
 
+from operator import itemgetter
 from typing import Literal
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from group_buy.core.pledge import (
     Pledge,
     QueuedLine,
     cap_limits,
+    is_well_formed,
     only_helps,
     queue_lines,
     request_sha256,
@@ -32,6 +34,36 @@ from group_buy.errors import (
 )
 from group_buy.rounds import ROUND_LOCK, get_round
 
+JOIN = """
+    WITH target AS MATERIALIZED (
+        SELECT r.id, (r.tiers->0->>'unit_price_krw')::bigint AS dearest_krw FROM rounds r
+        WHERE r.code = $1 AND $10::bigint <= r.capacity
+          AND ($11::bigint IS NULL OR $11 >= (r.tiers->-1->>'unit_price_krw')::bigint) AND takes_pledge(r.id, $3)
+    ), pledge AS (
+        INSERT INTO pledges (id, round_id, buyer_id, person_id, funding)
+        SELECT $2, id, $3, $4, $5 FROM target
+        ON CONFLICT DO NOTHING RETURNING id, round_id, placed_at
+    ), version AS (
+        INSERT INTO pledge_versions (pledge_id, version, state, person_id, request_sha256)
+        SELECT id, 1, 'placed', $4, $6 FROM pledge
+    ), line AS (
+        -- A limit at or above the first tier's price promises the same as none: see cap_limits.
+        INSERT INTO pledge_lines (pledge_id, version, line_no, quantity_min, quantity_max, limit_unit_price_krw)
+        SELECT id, 1, generate_subscripts($7::int[], 1), unnest($7::int[]), unnest($8::int[]),
+               nullif(least(unnest($9::bigint[]), (SELECT dearest_krw FROM target)), (SELECT dearest_krw FROM target))
+        FROM pledge
+        RETURNING line_no, limit_unit_price_krw, sequence
+    ), event AS (
+        INSERT INTO events (kind, subject, subject_id, person_id, organization_id, data)
+        SELECT 'pledge.placed', 'pledge', id::text, $4, $3, $12 FROM pledge
+    )
+    SELECT pledge.round_id, pledge.placed_at, line.* FROM pledge, line
+"""
+"""Joining in one statement that only inserts: a row a line, or none where nothing was written.
+
+`takes_pledge` takes the lock and reads what may change in a round; terms are frozen and may be read before it.
+$10 and $11 are the units of all lines and the lowest limit.
+"""
 TAKES_PLEDGES = "state = ANY ($2) AND clock_timestamp() < closes_at"
 MUST_HELP = "(state = 'fill_up' OR clock_timestamp() >= closes_at - withdrawal_lock)"
 
@@ -48,8 +80,8 @@ async def place_pledge(
 ) -> Pledge:
     """Place a pledge under an id that the client made: the same request twice is one pledge.
 
-    One round trip: the database function takes the shared lock, then reads the state and its own clock, then only
-    inserts. Once `begin_closing` holds the exclusive lock, no pledge is still on its way in. Where the function
+    One round trip: the statement takes the shared lock, then reads the state and the database's clock, then only
+    inserts. Once `begin_closing` holds the exclusive lock, no pledge is still on its way in. Where the statement
     wrote nothing, the reason is found here, by the rules of the core.
 
     Raises:
@@ -63,48 +95,49 @@ async def place_pledge(
     if funding == "card":
         require_card_possible(await get_round(conn, round_code, viewer=buyer), lines)
     digest = request_sha256(funding=funding, lines=lines)
-    if not all(_fits_the_database(line) for line in lines):
-        return await _repetition_or_refusal(
-            conn, round_code, pledge_id, buyer=buyer, digest=digest, lines=lines
+    placed = []
+    if is_well_formed(lines):
+        limits = [line.limit_unit_price_krw for line in lines]
+        placed = await conn.fetch(
+            JOIN,
+            round_code,
+            pledge_id,
+            buyer.organization_id,
+            person_id,
+            funding,
+            digest,
+            [line.quantity_min for line in lines],
+            [line.quantity_max for line in lines],
+            limits,
+            sum(line.quantity_max for line in lines),
+            min((limit for limit in limits if limit is not None), default=None),
+            {"round": round_code, "funding": funding, "lines": msgspec.to_builtins(lines)},
         )
-    placed = await conn.fetchrow(
-        "SELECT * FROM place_pledge($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        round_code,
-        pledge_id,
-        buyer.organization_id,
-        person_id,
-        funding,
-        digest,
-        [line.quantity_min for line in lines],
-        [line.quantity_max for line in lines],
-        [line.limit_unit_price_krw for line in lines],
-        {"round": round_code, "funding": funding, "lines": msgspec.to_builtins(lines)},
-    )
-    if placed is None:
+    if not placed:
         return await _repetition_or_refusal(
             conn, round_code, pledge_id, buyer=buyer, digest=digest, lines=lines
         )
     return Pledge(
         id=pledge_id,
-        round_id=placed["round_id"],
+        round_id=placed[0]["round_id"],
         buyer_id=buyer.organization_id,
         funding=funding,
-        placed_at=placed["placed_at"],
+        placed_at=placed[0]["placed_at"],
         outcome=None,
         version=1,
         state="placed",
         lines=tuple(
-            Line(line_no, line.quantity_min, line.quantity_max, limit, 0, sequence)
-            for line_no, (line, limit, sequence) in enumerate(
-                zip(lines, placed["limits_kept"], placed["sequences"], strict=True), start=1
+            Line(
+                row["line_no"],
+                line.quantity_min,
+                line.quantity_max,
+                row["limit_unit_price_krw"],
+                0,
+                row["sequence"],
             )
+            for row, line in zip(sorted(placed, key=itemgetter("line_no")), lines, strict=True)
         ),
     )
-
-
-def _fits_the_database(line: LineInput) -> bool:
-    """Whether the database function can be asked at all; what does not fit is refused by the core's rules."""
-    return max(abs(line.quantity_min), abs(line.quantity_max), abs(line.limit_unit_price_krw or 0)) < 2**63
 
 
 async def _repetition_or_refusal(

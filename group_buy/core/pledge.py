@@ -82,6 +82,15 @@ def require_valid_lines(buying_round: Round, lines: tuple[LineInput, ...]) -> No
         raise InvalidPledge("/lines", f"together at most the round's capacity of {capacity} units")
 
 
+def is_well_formed(lines: tuple[LineInput, ...]) -> bool:
+    """Whether lines pass every check of require_valid_lines that needs no round."""
+    return 1 <= len(lines) <= PLEDGE_LINES_MAX and all(
+        1 <= line.quantity_min <= line.quantity_max <= CAPACITY_MAX
+        and (line.limit_unit_price_krw is None or 1 <= line.limit_unit_price_krw <= ROUND_KRW_MAX)
+        for line in lines
+    )
+
+
 def cap_limits(buying_round: Round, lines: tuple[LineInput, ...]) -> tuple[LineInput, ...]:
     """Write a limit at or above the first tier's price as "any tier": it promises the same.
 

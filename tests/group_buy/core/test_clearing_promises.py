@@ -89,6 +89,16 @@ def test_another_pledge_never_raises_the_price(
 
 @promise
 @given(terms=round_terms(), lines=pledge_lines(), data=st.data())
+def test_no_coalition_gets_a_lower_price_alone(
+    terms: RoundTerms, lines: list[PledgeLine], data: st.DataObject
+) -> None:
+    """The one price is in the core (section 2.4): whoever leaves together pays at least as much."""
+    coalition = [line for line in lines if data.draw(st.booleans())]
+    assert price_of(clear_round(terms, coalition)) >= price_of(clear_round(terms, lines))
+
+
+@promise
+@given(terms=round_terms(), lines=pledge_lines(), data=st.data())
 def test_a_wider_line_never_raises_the_price(
     terms: RoundTerms, lines: list[PledgeLine], data: st.DataObject
 ) -> None:
