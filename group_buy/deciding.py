@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 
 from catalog.events import SYSTEM, record_event
-from group_buy.allocating import AllocatedPledge, settle_outcomes, write_allocations
+from group_buy.allocating import RECEIVED, AllocatedPledge, settle_outcomes, write_allocations
 from group_buy.core.charge import CARD_HOLD_KRW_MIN
 from group_buy.core.clearing import Clearing, PledgeLine, RoundTerms, Shortfall, clear_round
 from group_buy.core.proof import canonical_input, input_sha256
@@ -159,13 +159,14 @@ async def confirmed_pledges(conn: asyncpg.Connection, buying_round: Round) -> di
         f"""
         SELECT pledge.id, pledge.buyer_id, CASE WHEN c.state IN ('authorized', 'captured') THEN c.id END AS hold_charge_id,
                CASE WHEN c.state = 'captured' THEN c.capture_krw END AS captured_krw,
-               CASE WHEN f.pledge_id IS NULL THEN 0 ELSE (
-                   SELECT sum(b.received_krw) FROM pledge_fundings b WHERE b.pledge_id = pledge.id)
-                   - (SELECT coalesce(sum(b.amount_krw), 0) FROM charges b
-                      WHERE b.pledge_id = pledge.id AND b.purpose = 'refund') END::bigint AS received_krw
+               CASE WHEN f.pledge_id IS NULL THEN 0
+                    ELSE coalesce(received.krw, 0) - coalesce(returned.krw, 0) END AS received_krw
         FROM ({PLACED_PLEDGES}) pledge
         LEFT JOIN {NEWEST_HOLD} c ON pledge.funding = 'card'
         LEFT JOIN pledge_fundings f ON f.pledge_id = pledge.id AND f.version = pledge.version
+        LEFT JOIN ({RECEIVED}) received ON received.pledge_id = pledge.id
+        LEFT JOIN (SELECT pledge_id, sum(amount_krw)::bigint AS krw FROM charges
+                   WHERE round_id = $1 AND purpose = 'refund' GROUP BY pledge_id) returned ON returned.pledge_id = pledge.id
         WHERE c.state IN ('authorized', 'captured') OR f.pledge_id IS NOT NULL
            OR (pledge.funding = 'card' AND c.id IS NULL
                AND $2::bigint * (SELECT sum(l.quantity_max * $3::bigint) FROM pledge_lines l

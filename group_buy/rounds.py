@@ -351,13 +351,17 @@ async def move_round(
 
 
 async def notify_buyers(conn: asyncpg.Connection, buying_round: Round, *, kind: str) -> None:
-    """Put a message to every buyer with a pledge into the outbox."""
+    """Put a message to every buyer with a pledge into the outbox.
+
+    Who was allocated something is told so with its invoice, by `invoice.issued`, and not by `round.decided` too.
+    """
     await conn.execute(
         """
         INSERT INTO notifications (organization_id, kind, data)
-        SELECT buyer_id, $2, jsonb_build_object('round', $3::text) FROM pledges WHERE round_id = $1
+        SELECT buyer_id, $2, $3 FROM pledges
+        WHERE round_id = $1 AND NOT ($2 = 'round.decided' AND outcome IS NOT DISTINCT FROM 'allocated')
         """,
         buying_round.id,
         kind,
-        buying_round.code,
+        {"round": buying_round.code},
     )

@@ -95,6 +95,12 @@ ALTER TABLE allocation_shares DROP CONSTRAINT allocation_shares_allocation_id_fk
 ALTER TABLE charges DROP CONSTRAINT charges_pledge_id_fkey, DROP CONSTRAINT charges_allocation_id_fkey;
 ALTER TABLE invoices DROP CONSTRAINT invoices_allocation_id_fkey;
 
+-- Every pledge is changed once, when its round is decided: with room on its page, no index is touched then.
+ALTER TABLE pledges SET (fillfactor = 50);
+
+-- The proof of a large round has megabytes: it is read as often as written, and compressing it held up the closing.
+ALTER TABLE clearings ALTER COLUMN input SET STORAGE EXTERNAL, ALTER COLUMN outcome SET STORAGE EXTERNAL;
+
 -- Joining is one statement of the application, `group_buy/pledging.py:JOIN`; only what must be read anew under the
 -- lock is asked here. place_pledge of 0010 stays for servers that are older than this schema.
 CREATE FUNCTION is_invited_to(target rounds, buyer bigint) RETURNS boolean STABLE LANGUAGE plpgsql AS $$

@@ -228,7 +228,7 @@ VENDOR_LABELS: Mapping[str, Mapping[str, str]] = {
         "invoice.overdue": N_("청구서 %(number)s의 기한(%(due_on)s)이 지났습니다. 남은 금액: %(open_krw)s원"),
         "charge.failed": N_("카드 결제가 거절되었습니다. 기한 안에 다른 카드로 낼 수 있습니다: %(round)s"),
         "charge.action_required": N_("카드사가 본인 확인을 요구합니다. 지금 확인하세요: %(round)s"),
-        "invoice.issued": N_("청구서가 나왔습니다: %(number)s"),
+        "invoice.issued": N_("배정과 청구서가 확정되었습니다: %(number)s"),
         "other": N_("새 소식이 있습니다."),
     },
 }
