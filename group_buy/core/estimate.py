@@ -39,21 +39,30 @@ def bill_for(buying_round: Round, *, quantity: int, unit_price_krw: int) -> Bill
     return Bill(quantity, unit_price_krw, supply_krw, vat, total_krw, deposit, total_krw - deposit)
 
 
-def estimate_pledge(buying_round: Round, others: Sequence[PledgeLine], wanted: PledgeLine) -> Estimate:
-    """Estimate a pledge of one line beside the lines of `others`; its sequence stands behind them all."""
-    limit = wanted.limit_unit_price_krw
-    accepted = [t for t in buying_round.tiers if limit is None or t.unit_price_krw <= limit]
-    dearest = min(limit or buying_round.first_tier_price_krw, buying_round.first_tier_price_krw)
-    outcome = clear_round(buying_round.clearing_terms, [*others, wanted])
-    units = outcome.allocations.get(wanted.id, 0) if isinstance(outcome, Clearing) else 0
-    price = outcome.unit_price_krw if isinstance(outcome, Clearing) else 0
+def estimate_pledge(
+    buying_round: Round, others: Sequence[PledgeLine], wanted: Sequence[PledgeLine]
+) -> Estimate:
+    """Estimate a pledge of some lines beside the lines of `others`; their sequences stand behind them all."""
+    dearest = buying_round.first_tier_price_krw
+    limits = {line.id: min(line.limit_unit_price_krw or dearest, dearest) for line in wanted}
+    outcome = clear_round(buying_round.clearing_terms, [*others, *wanted])
+    units, price = 0, 0
+    if isinstance(outcome, Clearing):
+        units = sum(outcome.allocations.get(line.id, 0) for line in wanted)
+        price = outcome.unit_price_krw
+    at_tiers = [
+        (sum(line.quantity_max for line in wanted if limits[line.id] >= tier.unit_price_krw), tier)
+        for tier in buying_round.tiers
+    ]
     return Estimate(
         hold_krw_max=deposit_krw(
-            deposit_bp=buying_round.deposit_bp, supply_krw=dearest * wanted.quantity_max
+            deposit_bp=buying_round.deposit_bp,
+            supply_krw=sum(limits[line.id] * line.quantity_max for line in wanted),
         ),
         at_tiers=tuple(
-            bill_for(buying_round, quantity=wanted.quantity_max, unit_price_krw=tier.unit_price_krw)
-            for tier in accepted
+            bill_for(buying_round, quantity=quantity, unit_price_krw=tier.unit_price_krw)
+            for quantity, tier in at_tiers
+            if quantity
         ),
         if_closed_now=bill_for(buying_round, quantity=units, unit_price_krw=price) if units else None,
     )

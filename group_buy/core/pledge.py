@@ -147,22 +147,32 @@ def only_helps(before: tuple[Line, ...], after: tuple[LineInput, ...]) -> bool:
     )
 
 
-def raise_in_place(before: tuple[Line, ...], wanted: LineInput) -> tuple[LineInput, ...]:
-    """The lines that a form of one line means for a pledge that became several by its increases.
+def raise_in_place(before: tuple[Line, ...], wanted: tuple[LineInput, ...]) -> tuple[LineInput, ...]:
+    """The lines that a form means which shows the lines of one limit as one wish.
 
-    Where it asks for the same minimum and limit and no fewer units than before, every line stays as it is and the
-    last one takes the rest: nothing loses its place, and in the fill-up phase it still only helps. Otherwise the
-    pledge becomes the one line that was asked for.
+    A pledge's wish becomes several lines by its increases. Where the form asks for the same minimum and limit and no
+    fewer units than before, every line stays as it is and the last one takes the rest: nothing loses its place, and
+    in the fill-up phase it still only helps. Any other wish becomes one line.
     """
-    total = sum(line.quantity_max for line in before)
-    is_same_wish = {line.limit_unit_price_krw for line in before} == {wanted.limit_unit_price_krw} and (
-        wanted.quantity_min == min(line.quantity_min for line in before)
-    )
-    if len(before) < 2 or not is_same_wish or wanted.quantity_max < total:
-        return (wanted,)
-    kept = [LineInput(line.quantity_max, line.quantity_min, line.limit_unit_price_krw) for line in before]
-    last = msgspec.structs.replace(kept[-1], quantity_max=kept[-1].quantity_max + wanted.quantity_max - total)
-    return (*kept[:-1], last)
+    groups: dict[int | None, list[Line]] = {}
+    for line in before:
+        groups.setdefault(line.limit_unit_price_krw, []).append(line)
+    wishes = {wish.limit_unit_price_krw: wish for wish in wanted}
+    if len(groups) == len(before) or len(wishes) < len(wanted):
+        return wanted
+    lines: list[LineInput] = []
+    for limit, group in groups.items():
+        if limit in wishes:
+            lines += _raised(group, wishes.pop(limit))
+    return (*lines, *wishes.values())
+
+
+def _raised(group: list[Line], wish: LineInput) -> list[LineInput]:
+    more = wish.quantity_max - sum(line.quantity_max for line in group)
+    if more < 0 or wish.quantity_min != min(line.quantity_min for line in group):
+        return [wish]
+    lines = [LineInput(line.quantity_max, line.quantity_min, line.limit_unit_price_krw) for line in group]
+    return [*lines[:-1], msgspec.structs.replace(lines[-1], quantity_max=lines[-1].quantity_max + more)]
 
 
 class QueuedLine(msgspec.Struct, frozen=True):
@@ -177,28 +187,34 @@ class QueuedLine(msgspec.Struct, frozen=True):
 def queue_lines(lines: tuple[LineInput, ...], *, before: tuple[Line, ...]) -> tuple[QueuedLine, ...]:
     """Give each line of an amendment its place in the order of arrival.
 
-    An unchanged line keeps its place. One that only raises its quantity_max keeps it for the units it had, and the
-    increase queues behind as a line of its own (as Foodsoft queues increments). Any other change starts anew.
+    An unchanged line keeps its place, also where lines before it went. One that only raises its quantity_max keeps it
+    for the units it had, and the increase queues behind as a line of its own (as Foodsoft queues increments). Any
+    other change starts anew.
 
     Raises:
         InvalidPledge: the increases would make more than PLEDGE_LINES_MAX lines.
     """
     kept: list[QueuedLine] = []
     increases: list[QueuedLine] = []
+    unused = list(before)
     for position, line in enumerate(lines):
-        old = before[position] if position < len(before) else None
+        at_its_place = before[position : position + 1]
+        old = next((each for each in (*at_its_place, *unused) if each in unused and _grew(each, line)), None)
         limit = line.limit_unit_price_krw
-        is_same_wish = old is not None and (old.quantity_min, old.limit_unit_price_krw) == (
-            line.quantity_min,
-            limit,
-        )
-        if old is not None and is_same_wish and line.quantity_max >= old.quantity_max:
-            kept.append(QueuedLine(line.quantity_min, old.quantity_max, limit, old.sequence))
-            if (more := line.quantity_max - old.quantity_max) > 0:
-                increases.append(QueuedLine(1, more, limit, None))
-        else:
+        if old is None:
             kept.append(QueuedLine(line.quantity_min, line.quantity_max, limit, None))
+            continue
+        unused.remove(old)
+        kept.append(QueuedLine(line.quantity_min, old.quantity_max, limit, old.sequence))
+        if (more := line.quantity_max - old.quantity_max) > 0:
+            increases.append(QueuedLine(1, more, limit, None))
     queued = (*kept, *increases)
     if len(queued) > PLEDGE_LINES_MAX:
         raise InvalidPledge("/lines", f"with its increases this makes more than {PLEDGE_LINES_MAX} lines")
     return queued
+
+
+def _grew(old: Line, new: LineInput) -> bool:
+    return (old.quantity_min, old.limit_unit_price_krw) == (new.quantity_min, new.limit_unit_price_krw) and (
+        new.quantity_max >= old.quantity_max
+    )

@@ -12,6 +12,7 @@ from group_buy.core.charge import deposit_krw
 from group_buy.core.round import Round
 from group_buy.reading import AuditLine, ChargeView, PledgeView
 from group_buy.rounds import Progress
+from marketplace.web.pledge_form import form_rows
 
 
 class RoundGoods(msgspec.Struct, frozen=True):
@@ -112,7 +113,7 @@ def shown_pledge(pledge: PledgeView, *, is_open: bool) -> dict[str, Any]:
         "quantity_max": pledge.quantity_max,
         "limit_unit_price_krw": pledge.limit_unit_price_krw,
         "lines": pledge.lines,
-        "has_steps": len({line["limit_unit_price_krw"] for line in pledge.lines}) > 1,
+        "wishes": form_rows(pledge.lines),
         "payment_method": pledge.funding,
         "funding_state": pledge.funding_state,
         "placed_at": pledge.placed_at,

@@ -154,7 +154,12 @@ async def coordinator_round_page(
     request: AnyRequest, code: FromPath[str], conn: Conn, user: User
 ) -> Response[str]:
     """Show one round with everything a coordinator answers for."""
-    me = signed_in(user)
+    context = await coordinator_round_context(conn, code, signed_in(user))
+    return page_response(request, "coordinator_round.html", **context)
+
+
+async def coordinator_round_context(conn: asyncpg.Connection, code: str, me: CurrentUser) -> dict[str, Any]:
+    """Everything `coordinator_round.html` shows of a coordinator's own round."""
     buying_round = await own_round(conn, code, me)
     now = await read_now(conn)
     pledges = await list_round_pledges(conn, round_id=buying_round.id, coordinator_id=me.organization_id)
@@ -183,20 +188,18 @@ async def coordinator_round_page(
             }
         )
     progress = await read_progress(conn, buying_round)
-    return page_response(
-        request,
-        "coordinator_round.html",
-        section="coordinator",
-        buying_round=shown_round(buying_round, goods),
-        progress=shown_progress(buying_round, progress, units_funded=_confirmed_units(pledges), now=now),
-        pledges=rows,
-        charges=[shown_charge(c, names=names, is_coordinator=True) for c in charges],
-        events=[shown_event(line) for line in audit if line.kind not in HIDDEN_EVENTS],
-        announcement_id=str(uuid4()),
-        family=await list_family(conn, round_id=buying_round.id),
-        may_close_now=is_open and buying_round.may_close_early,
-        may_cancel=buying_round.state in {"draft", "announced", "open", "fill_up"},
-    )
+    return {
+        "section": "coordinator",
+        "buying_round": shown_round(buying_round, goods),
+        "progress": shown_progress(buying_round, progress, units_funded=_confirmed_units(pledges), now=now),
+        "pledges": rows,
+        "charges": [shown_charge(c, names=names, is_coordinator=True) for c in charges],
+        "events": [shown_event(line) for line in audit if line.kind not in HIDDEN_EVENTS],
+        "announcement_id": str(uuid4()),
+        "family": await list_family(conn, round_id=buying_round.id),
+        "may_close_now": is_open and buying_round.may_close_early,
+        "may_cancel": buying_round.state in {"draft", "announced", "open", "fill_up"},
+    }
 
 
 @post("/coordinator/rounds/{code:str}/close", opt={"audience": "operator"}, include_in_schema=False)

@@ -7,11 +7,12 @@ from uuid import UUID, uuid4
 from litestar import Response, post
 from litestar.params import FromPath
 
-from group_buy.inviting import announce, create_invitation, name_auditor
+from group_buy.errors import InvalidRound
+from group_buy.inviting import ANNOUNCEMENT_LETTERS_MAX, announce, create_invitation, name_auditor
 from group_buy.repeating import repeat_round
 from marketplace.deps import AnyRequest, Conn, User, signed_in
-from marketplace.web.i18n import url
-from marketplace.web.pages.coordinator import own_round
+from marketplace.web.i18n import gettext, url
+from marketplace.web.pages.coordinator import coordinator_round_context, own_round
 from marketplace.web.render import page_response, see_other
 from marketplace.web.round_views import read_goods, read_now, shown_round
 
@@ -26,15 +27,23 @@ async def announce_submit(request: AnyRequest, code: FromPath[str], conn: Conn, 
         announcement_id = UUID(str(form.get("announcement_id", "")))
     except ValueError:
         announcement_id = uuid4()
-    await announce(
-        conn,
-        announcement_id=announcement_id,
-        buying_round=buying_round,
-        text_ko=str(form.get("text_ko", "")),
-        text_en=str(form.get("text_en", "")),
-        actor=me.actor,
-    )
+    # a browser sends each line break as two characters
+    texts = {name: str(form.get(name, "")).replace("\r\n", "\n") for name in ("text_ko", "text_en")}
+    try:
+        await announce(
+            conn, announcement_id=announcement_id, buying_round=buying_round, actor=me.actor, **texts
+        )
+    except InvalidRound as error:
+        context = await coordinator_round_context(conn, code, me)
+        shown = context | {"values": texts, "errors": {error.pointer.strip("/"): _said(error)}}
+        return page_response(request, "coordinator_round.html", status_code=400, **shown)
     return see_other(f"/coordinator/rounds/{code}", notice="announced")
+
+
+def _said(error: InvalidRound) -> str:
+    if error.pointer == "/text_ko" and "at most" not in str(error):
+        return gettext("공지할 내용을 적으세요.")
+    return gettext("%(count)s자까지 적을 수 있습니다.") % {"count": f"{ANNOUNCEMENT_LETTERS_MAX:,}"}
 
 
 @post("/coordinator/rounds/{code:str}/invitations", opt={"audience": "operator"}, include_in_schema=False)

@@ -25,7 +25,7 @@ from marketplace.accounts.access import viewer_of
 from marketplace.deps import AnyRequest, Conn, Live, Pool, User, signed_in
 from marketplace.live import SharedReadings
 from marketplace.web.i18n import LANG, gettext, local, url
-from marketplace.web.pages.rounds import read_line
+from marketplace.web.pledge_form import read_wishes
 from marketplace.web.render import environment, page_response
 from marketplace.web.round_views import read_goods, read_now, shown_progress, shown_round
 
@@ -101,12 +101,14 @@ async def round_estimate(request: AnyRequest, code: FromPath[str], conn: Conn, u
     goods = await read_goods(conn, offer_id=buying_round.offer_id)
     estimate, errors = None, {}
     try:
-        line = read_line(request.query_params)
-        require_valid_lines(buying_round, (line,))
+        wishes = read_wishes(request.query_params)
+        require_valid_lines(buying_round, wishes)
         others = await load_lines(conn, round_id=buying_round.id)
-        wanted = PledgeLine(
-            "~mine", line.quantity_min, line.quantity_max, line.limit_unit_price_krw, 0, 2**62
-        )  # "~" stands behind every id
+        wanted = [
+            # "~" stands behind every id
+            PledgeLine(f"~{n}", wish.quantity_min, wish.quantity_max, wish.limit_unit_price_krw, 0, 2**62 + n)
+            for n, wish in enumerate(wishes)
+        ]
         estimate = estimate_pledge(buying_round, others, wanted)
     except InvalidPledge as error:
         errors = {"form": str(error)}

@@ -33,6 +33,7 @@ from marketplace.accounts.access import CurrentUser, belongs_to, viewer_of
 from marketplace.deps import AnyRequest, Config, Conn, Gateway, Live, Pool, User, signed_in
 from marketplace.web.cards import list_round_cards
 from marketplace.web.i18n import gettext
+from marketplace.web.pledge_form import field_of, form_rows, read_wishes, typed_values
 from marketplace.web.render import page_response, see_other
 from marketplace.web.round_views import (
     deposit_for_one_krw,
@@ -117,6 +118,7 @@ async def round_context(
             now=now,
         ),
         "my_pledge": None if mine is None else shown_pledge(mine, is_open=is_open),
+        "rows": form_rows(mine.lines if mine else ()),
         "may_pledge": is_open and belongs_to(user, "buyer"),
         "pledge_id": str(uuid4()),
         "card_allowed": True,
@@ -166,23 +168,6 @@ async def round_page(
     return page_response(request, "round.html", **context | {"card_allowed": gateway is not None})
 
 
-def read_line(form: Any) -> LineInput:
-    def units(name: str) -> int:
-        text = str(form.get(name, "")).strip().replace(",", "")
-        if not text.isascii() or not text.isdigit() or len(text) > 7:
-            raise InvalidPledge(f"/lines/0/{name}", gettext("1 이상의 정수를 적으세요."))
-        return int(text)
-
-    limit = str(form.get("limit_unit_price_krw", "")).strip()
-    if limit and not (limit.isascii() and limit.isdigit() and len(limit) <= 16):
-        raise InvalidPledge("/lines/0/limit_unit_price_krw", gettext("목록에서 단가를 고르세요."))
-    return LineInput(
-        quantity_min=units("quantity_min"),
-        quantity_max=units("quantity_max"),
-        limit_unit_price_krw=int(limit) if limit else None,
-    )
-
-
 def _read_version(form: Any) -> int | None:
     """The version of the pledge that the form was filled in against; None for a form without it."""
     text = str(form.get("version", ""))
@@ -210,7 +195,7 @@ async def pledge_submit(
                 conn,
                 code,
                 _read_pledge_id(form),
-                read_line(form),
+                read_wishes(form),
                 funding,
                 me,
                 seen=_read_version(form),
@@ -227,7 +212,7 @@ async def _place_or_change(
     conn: asyncpg.Connection,
     code: str,
     pledge_id: UUID,
-    line: LineInput,
+    wishes: tuple[LineInput, ...],
     funding: Funding,
     me: CurrentUser,
     *,
@@ -243,7 +228,7 @@ async def _place_or_change(
             buyer=me.viewer,
             person_id=me.person_id,
             funding=funding,
-            lines=(line,),
+            lines=wishes,
         )
         return placed.id
     if existing.funding == "card" and funding == "transfer":
@@ -254,7 +239,7 @@ async def _place_or_change(
         buyer=me.viewer,
         person_id=me.person_id,
         version=(existing.version if seen is None else seen) + 1,
-        lines=raise_in_place(existing.lines, line),
+        lines=raise_in_place(existing.lines, wishes),
     )
     return changed.id
 
@@ -270,23 +255,23 @@ async def _show_again(
     card_allowed: bool,
 ) -> Response[str]:
     """The page with what was typed and what is wrong with it."""
-    names = {"quantity_min", "quantity_max", "limit_unit_price_krw"}
-    field = error.pointer.rpartition("/")[2] if isinstance(error, InvalidPledge) else "form"
+    field = field_of(error.pointer, form) if isinstance(error, InvalidPledge) else "form"
     texts = {
         RoundNotOpen: gettext("모집이 끝나 약정을 받을 수 없습니다."),
         AlreadyPledged: gettext("이 회차에 이미 약정이 있습니다. 아래에서 바꾸세요."),
         VersionConflict: gettext("그 사이 약정이 바뀌었습니다. 두 내용을 비교하고 다시 보내세요."),
         PledgeMayOnlyHelp: gettext("마감이 가까워 수량과 한도를 넓히는 변경만 받습니다."),
     }
-    errors = {field if field in names else "form": texts.get(type(error), str(error))}
-    values = {name: str(form.get(name, "")) for name in names}
+    errors = {field: texts.get(type(error), str(error))}
+    values = typed_values(form)
     async with transaction(pool) as conn:
         buying_round = await get_round(conn, code, viewer=me.viewer)
         context = await round_context(conn, buying_round, me)
     status = 400 if isinstance(error, InvalidPledge | CardNotPossible) else 409
     if isinstance(error, AlreadyPledged | VersionConflict):
-        context["conflict"] = values
-    shown = context | {"errors": errors, "values": values, "card_allowed": card_allowed}
+        context["conflict"] = form_rows((), values)
+    rows = {"rows": form_rows((), values)}
+    shown = context | rows | {"errors": errors, "values": values, "card_allowed": card_allowed}
     return page_response(request, "round.html", status_code=status, **shown)
 
 

@@ -54,6 +54,50 @@ async def test_a_stale_form_shows_both_versions_and_changes_nothing(
     assert again.status_code == 303
 
 
+async def test_a_form_pledges_more_units_at_a_lower_price_and_changes_them_in_place(
+    market, client, sign_in_as, submit
+) -> None:
+    await market.open_round("spring", "weld-offer")
+    [lower] = await market.conn.fetchrow(
+        "SELECT (tiers->1->>'unit_price_krw')::bigint FROM rounds WHERE code = 'spring'"
+    )
+    await sign_in_as(client, "mill@test.example")
+    form = {"pledge_id": str(uuid4()), "quantity_max": "4", **PLEDGE}
+    steps = form | {"quantity_max_2": "6", "limit_unit_price_krw_2": str(lower)}
+    refused = await submit(client, "/rounds/spring/pledges", **steps | {"quantity_min_2": "7"})
+    assert refused.status_code == 400
+    assert re.search(r'name="quantity_max_2"[^>]*value="6"', refused.text)
+    assert await market.conn.fetchval("SELECT count(*) FROM pledges") == 0
+    assert (await submit(client, "/rounds/spring/pledges", **steps)).status_code == 303
+    lines = """
+        SELECT version, quantity_min, quantity_max, limit_unit_price_krw, sequence FROM pledge_lines ORDER BY 1, line_no
+    """
+    first, second = await market.conn.fetch(lines)
+    assert tuple(first)[:4] == (1, 1, 4, None)
+    assert tuple(second)[:4] == (1, 1, 6, lower)
+    page = await client.get("/rounds/spring")
+    assert '<details class="wishes" open>' in page.text
+    assert re.search(r'name="quantity_max_2"[^>]*value="6"', page.text)
+    answer = await submit(client, "/rounds/spring/pledges", **steps, version="1")
+    assert answer.status_code == 303
+    assert (await submit(client, "/rounds/spring/pledges", **form, version="2")).status_code == 303
+    *_, only = await market.conn.fetch(lines)
+    assert tuple(only)[:4] == (3, 1, 4, None)
+    assert only["sequence"] == first["sequence"]
+
+
+async def test_an_estimate_of_steps_counts_each_tier_with_the_units_that_accept_it(market, client) -> None:
+    await market.open_round("spring", "weld-offer")
+    tiers = json.loads(await market.conn.fetchval("SELECT tiers::text FROM rounds WHERE code = 'spring'"))
+    page = await client.get(
+        "/en/rounds/spring/estimate?quantity_min=1&quantity_max=4&limit_unit_price_krw="
+        f"&quantity_max_2=6&limit_unit_price_krw_2={tiers[-1]['unit_price_krw']}"
+    )
+    assert page.status_code == 200
+    units = re.findall(r'<tr><td class="num">[^<]*</td><td class="num">(\d+)</td>', page.text)
+    assert units == ["4"] * (len(tiers) - 1) + ["10"]
+
+
 async def test_an_estimate_tells_what_is_paid_now_and_later(market, client) -> None:
     await market.open_round("spring", "weld-offer")
     path = "/en/rounds/spring/estimate?quantity_min=1&quantity_max=10&limit_unit_price_krw="
@@ -137,6 +181,15 @@ async def test_an_announcement_is_shown_and_tells_the_buyers(market, client, sig
     assert "Survey dates." in (await client.get("/en/rounds/spring")).text
     told = "SELECT count(*) FROM notifications WHERE kind = 'round.announcement'"
     assert await market.conn.fetchval(told) == 1
+    too_long = {"announcement_id": str(uuid4()), "text_ko": "길다" * 1001, "text_en": "kept"}
+    refused = await submit(client, "/coordinator/rounds/spring/announcements", **too_long)
+    assert refused.status_code == 400
+    assert "2,000자까지" in refused.text
+    assert too_long["text_ko"] in refused.text
+    assert ">kept</textarea>" in refused.text
+    assert await market.conn.fetchval(told) == 1
+    lines = {"announcement_id": str(uuid4()), "text_ko": "가\r\n" * 999, "text_en": ""}
+    assert (await submit(client, "/coordinator/rounds/spring/announcements", **lines)).status_code == 303
 
 
 async def test_a_coordinator_runs_the_same_round_again(market, client, sign_in_as, submit) -> None:

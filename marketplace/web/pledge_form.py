@@ -1,0 +1,96 @@
+"""The rows of the pledge form: one wish each, so that a pledge may ask for more units at a lower price."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from group_buy.core.pledge import PLEDGE_LINES_MAX, LineInput
+from group_buy.errors import InvalidPledge
+from marketplace.web.i18n import gettext
+
+ROWS_SHOWN: Final = 3
+"""Rows that a form has at least; a pledge of more wishes, made over the API, has one for each."""
+NAMES: Final = ("quantity_min", "quantity_max", "limit_unit_price_krw")
+SUFFIXES: Final = ("", *(f"_{number}" for number in range(2, PLEDGE_LINES_MAX + 1)))
+
+
+def read_wishes(form: Mapping[str, Any]) -> tuple[LineInput, ...]:
+    """Read the rows that are filled in; the first always counts.
+
+    Raises:
+        InvalidPledge: a quantity or a limit is no number; the pointer names the row.
+    """
+    rows = [
+        suffix
+        for suffix in SUFFIXES
+        if not suffix or any(_typed(form, name + suffix) for name in ("quantity_min", "quantity_max"))
+    ]
+    return tuple(_read_row(form, suffix, number) for number, suffix in enumerate(rows))
+
+
+def _read_row(form: Mapping[str, Any], suffix: str, number: int) -> LineInput:
+    def units(name: str) -> int:
+        text = _typed(form, name + suffix).replace(",", "")
+        if not text and suffix and name == "quantity_min":
+            return 1  # further units are taken from the first one on, unless a minimum is written
+        if not text.isascii() or not text.isdigit() or len(text) > 7:
+            raise InvalidPledge(f"/lines/{number}/{name}", gettext("1 이상의 정수를 적으세요."))
+        return int(text)
+
+    limit = _typed(form, "limit_unit_price_krw" + suffix)
+    if limit and not (limit.isascii() and limit.isdigit() and len(limit) <= 16):
+        raise InvalidPledge(f"/lines/{number}/limit_unit_price_krw", gettext("목록에서 단가를 고르세요."))
+    return LineInput(
+        quantity_min=units("quantity_min"),
+        quantity_max=units("quantity_max"),
+        limit_unit_price_krw=int(limit) if limit else None,
+    )
+
+
+def _typed(form: Mapping[str, Any], name: str) -> str:
+    return str(form.get(name, "")).strip()
+
+
+def typed_values(form: Mapping[str, Any]) -> dict[str, str]:
+    """What was typed, by field, for showing it again."""
+    names = (name + suffix for suffix in SUFFIXES for name in NAMES)
+    return {name: str(form[name]) for name in names if name in form}
+
+
+def field_of(pointer: str, form: Mapping[str, Any]) -> str:
+    """The form's field that a refusal of "/lines/<row>/<name>" is about, or "form"."""
+    _, _, rest = pointer.partition("/lines/")
+    number, _, name = rest.partition("/")
+    field = name + SUFFIXES[int(number)] if number.isdigit() and int(number) < PLEDGE_LINES_MAX else ""
+    return field if name in NAMES and (field in form or not field.endswith(SUFFIXES[1:])) else "form"
+
+
+def form_rows(
+    lines: Sequence[Mapping[str, Any]], values: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """The rows to show: what was typed, else the wishes of a pledge's lines, else empty ones.
+
+    Lines of one limit are one wish: a pledge has several of them after it was raised (group_buy.core.pledge.queue_lines).
+    """
+    if values:
+        rows = [{name: values.get(name + suffix, "") for name in NAMES} for suffix in SUFFIXES]
+        while len(rows) > ROWS_SHOWN and not any(rows[-1].values()):
+            rows.pop()
+    else:
+        rows = wishes_of(lines) or [{"quantity_min": 1, "quantity_max": 1, "limit_unit_price_krw": None}]
+    blank = dict.fromkeys(NAMES, "")
+    rows += [blank] * (ROWS_SHOWN - len(rows))
+    return [row | {"suffix": suffix} for row, suffix in zip(rows, SUFFIXES, strict=False)]
+
+
+def wishes_of(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Join a pledge's lines of the same limit, in the order in which the limits first come."""
+    wishes: dict[int | None, dict[str, Any]] = {}
+    for line in lines:
+        limit = line["limit_unit_price_krw"]
+        wish = wishes.setdefault(
+            limit,
+            {"quantity_min": line["quantity_min"], "quantity_max": 0, "limit_unit_price_krw": limit},
+        )
+        wish["quantity_min"] = min(wish["quantity_min"], line["quantity_min"])
+        wish["quantity_max"] += line["quantity_max"]
+    return list(wishes.values())
