@@ -10,6 +10,7 @@ from marketplace.web.i18n import gettext
 ROWS_SHOWN: Final = 3
 """Rows that a form has at least; a pledge of more wishes, made over the API, has one for each."""
 NAMES: Final = ("quantity_min", "quantity_max", "limit_unit_price_krw")
+NOT_A_NUMBER: Final = "a whole number of at least 1"
 SUFFIXES: Final = ("", *(f"_{number}" for number in range(2, PLEDGE_LINES_MAX + 1)))
 
 
@@ -33,12 +34,12 @@ def _read_row(form: Mapping[str, Any], suffix: str, number: int) -> LineInput:
         if not text and suffix and name == "quantity_min":
             return 1  # further units are taken from the first one on, unless a minimum is written
         if not text.isascii() or not text.isdigit() or len(text) > 7:
-            raise InvalidPledge(f"/lines/{number}/{name}", gettext("1 이상의 정수를 적으세요."))
+            raise InvalidPledge(f"/lines/{number}/{name}", NOT_A_NUMBER)
         return int(text)
 
     limit = _typed(form, "limit_unit_price_krw" + suffix)
     if limit and not (limit.isascii() and limit.isdigit() and len(limit) <= 16):
-        raise InvalidPledge(f"/lines/{number}/limit_unit_price_krw", gettext("목록에서 단가를 고르세요."))
+        raise InvalidPledge(f"/lines/{number}/limit_unit_price_krw", NOT_A_NUMBER)
     return LineInput(
         quantity_min=units("quantity_min"),
         quantity_max=units("quantity_max"),
@@ -62,6 +63,24 @@ def field_of(pointer: str, form: Mapping[str, Any]) -> str:
     number, _, name = rest.partition("/")
     field = name + SUFFIXES[int(number)] if number.isdigit() and int(number) < PLEDGE_LINES_MAX else ""
     return field if name in NAMES and (field in form or not field.endswith(SUFFIXES[1:])) else "form"
+
+
+def refusal_text(error: InvalidPledge, *, capacity: int) -> str:
+    """What to do about a refused pledge, in the reader's language."""
+    name = error.pointer.rpartition("/")[2]
+    units = f"{capacity:,}"
+    if error.detail == NOT_A_NUMBER and name != "limit_unit_price_krw":
+        return gettext("1 이상의 정수를 적으세요.")
+    texts = {
+        "quantity_max": gettext("1대부터 이 회차의 수량 %(units)s대까지 적을 수 있습니다."),
+        "quantity_min": gettext("1대 이상, 최대 수량 이하로 적으세요."),
+        "limit_unit_price_krw": gettext("목록에서 단가를 고르세요."),
+        "lines": gettext(
+            "수량을 모두 더해 이 회차의 %(units)s대까지 약정할 수 있고, 추가까지 여덟 줄을 넘을 수 없습니다."
+        ),
+        "pledge_id": gettext("페이지를 새로 열고 다시 시도하세요."),
+    }
+    return texts[name] % {"units": units} if name in texts else error.detail
 
 
 def form_rows(

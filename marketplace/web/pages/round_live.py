@@ -25,7 +25,7 @@ from marketplace.accounts.access import viewer_of
 from marketplace.deps import AnyRequest, Conn, Live, Pool, User, signed_in
 from marketplace.live import SharedReadings
 from marketplace.web.i18n import LANG, gettext, local, url
-from marketplace.web.pledge_form import read_wishes
+from marketplace.web.pledge_form import read_wishes, refusal_text
 from marketplace.web.render import environment, page_response
 from marketplace.web.round_views import read_goods, read_now, shown_progress, shown_round
 
@@ -111,7 +111,7 @@ async def round_estimate(request: AnyRequest, code: FromPath[str], conn: Conn, u
         ]
         estimate = estimate_pledge(buying_round, others, wanted)
     except InvalidPledge as error:
-        errors = {"form": str(error)}
+        errors = {"form": refusal_text(error, capacity=buying_round.capacity)}
     return page_response(
         request,
         "round_estimate.html",

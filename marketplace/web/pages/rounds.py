@@ -33,7 +33,7 @@ from marketplace.accounts.access import CurrentUser, belongs_to, viewer_of
 from marketplace.deps import AnyRequest, Config, Conn, Gateway, Live, Pool, User, signed_in
 from marketplace.web.cards import list_round_cards
 from marketplace.web.i18n import gettext
-from marketplace.web.pledge_form import field_of, form_rows, read_wishes, typed_values
+from marketplace.web.pledge_form import field_of, form_rows, read_wishes, refusal_text, typed_values
 from marketplace.web.render import page_response, see_other
 from marketplace.web.round_views import (
     deposit_for_one_krw,
@@ -178,7 +178,7 @@ def _read_pledge_id(form: Any) -> UUID:
     try:
         return UUID(str(form.get("pledge_id", "")))
     except ValueError:
-        raise InvalidPledge("/pledge_id", gettext("페이지를 새로 열고 다시 시도하세요.")) from None
+        raise InvalidPledge("/pledge_id", "open the page anew") from None
 
 
 @post("/rounds/{code:str}/pledges", opt={"audience": "buyer"}, include_in_schema=False)
@@ -262,12 +262,15 @@ async def _show_again(
         VersionConflict: gettext("그 사이 약정이 바뀌었습니다. 두 내용을 비교하고 다시 보내세요."),
         PledgeMayOnlyHelp: gettext("마감이 가까워 수량과 한도를 넓히는 변경만 받습니다."),
     }
-    errors = {field: texts.get(type(error), str(error))}
     values = typed_values(form)
     async with transaction(pool) as conn:
         buying_round = await get_round(conn, code, viewer=me.viewer)
         context = await round_context(conn, buying_round, me)
     status = 400 if isinstance(error, InvalidPledge | CardNotPossible) else 409
+    said = texts.get(type(error), str(error))
+    if isinstance(error, InvalidPledge):
+        said = refusal_text(error, capacity=buying_round.capacity)
+    errors = {field: said}
     if isinstance(error, AlreadyPledged | VersionConflict):
         context["conflict"] = form_rows((), values)
     rows = {"rows": form_rows((), values)}
