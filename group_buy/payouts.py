@@ -17,13 +17,15 @@ PAYABLE = """
         SELECT coalesce(sum(CASE c.purpose WHEN 'refund' THEN -c.amount_krw ELSE c.capture_krw END), 0)::bigint AS krw
         FROM charges c
         WHERE c.round_id = r.id AND c.allocation_id IS NOT NULL AND (c.method = 'card' OR r.custody = 'operator')
-          AND (c.state = 'captured' OR c.purpose = 'refund' AND c.state IN ('due', 'captured', 'refunded'))) held
+          AND CASE c.purpose WHEN 'refund' THEN c.state <> 'released' ELSE c.state IN ('captured', 'refunded') END) held
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(a.supply_krw), 0)::bigint * r.commission_bp / 10000 AS krw
         FROM current_allocations a WHERE a.round_id = r.id) fee
     WHERE r.state IN ('delivered', 'settled') AND r.coordinator_id = $1
 """
 """What coordinator $1 holds of each delivered round: captured, less refunds owed or made, less the commission.
+
+A payment of which everything went back counts with its refund: `refunded` is a state of what was captured.
 
 The one place that computes it: where a ledger is kept, this becomes its balance of vendor_payable. Money that buyers
 paid the vendor directly is not here, and is never paid twice.
