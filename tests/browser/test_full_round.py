@@ -1,4 +1,4 @@
-"""A whole round in the browser, by the people who would do it: every won of it is worked out here from prices and quantities.
+"""A whole round in the browser, by the people who would do it; its won are worked out here from prices and quantities.
 
 Only time is moved, and the bank plays its part: it declines a card, ends a hold, and writes statements.
 """
@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -19,7 +19,7 @@ import pytest
 from browser.test_main_job import fill_card, reload_until, sign_in
 from demo_process import DemoProcess
 from playwright.sync_api import Browser, Page, expect
-from visitor import run_marketplace, wait_for
+from visitor import run_marketplace
 
 from marketplace.embedded_postgres import EmbeddedPostgres
 from marketplace.payments.contract_calls import Fault
@@ -323,10 +323,10 @@ def one_unit_comes_back(walk: Walk) -> None:
     page.locator(f'a[href="/coordinator/rounds/{CODE}"]').first.click()
     look(page, "20-refund-due")
     refund = page.get_by_role("row").filter(has_text="환불").filter(has_text=won(back_krw - by_card))
-    refund.get_by_role("button", name="입금 확인").click()
-    done(page, "기록했습니다")
+    refund.get_by_role("button", name="송금했음").click()
+    done(page, "환불 송금을 기록했습니다")
     menu(walk.mirae, "내 업무")
-    reload_until(walk.mirae, "환불됨")
+    reload_until(walk.mirae, "환불 완료")
     look(walk.mirae, "21-mirae-refunded")
     draw_up_tax_invoices(walk.narae)
     look(walk.narae, "22-correction")
