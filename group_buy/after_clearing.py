@@ -243,7 +243,9 @@ async def list_shares(conn: asyncpg.Connection, *, round_id: int, limit: int = 1
         LEFT JOIN survey_quotes q ON q.pledge_id = a.pledge_id
         LEFT JOIN LATERAL (
             SELECT sum(CASE WHEN c.purpose = 'deposit' THEN coalesce(c.capture_krw, c.amount_krw)
-                            ELSE c.amount_krw END) AS krw
+                            ELSE c.amount_krw - coalesce((SELECT sum(e.amount_krw) FROM receipts e
+                                                          WHERE e.charge_id = c.id AND e.kind = 'balance'), 0)
+                            END)::bigint AS krw
             FROM charges c WHERE c.allocation_id = a.id AND c.purpose <> 'refund'
               AND c.state NOT IN ('captured', 'released', 'refunded')) d ON true
         WHERE a.round_id = $1 ORDER BY p.placed_at, a.id LIMIT $2

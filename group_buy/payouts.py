@@ -1,5 +1,6 @@
 """Pay vendors what the coordinator holds for them, after delivery. Connect (Stripe's way to do it) is left out."""
 
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -17,13 +18,15 @@ PAYABLE = """
         SELECT coalesce(sum(CASE c.purpose WHEN 'refund' THEN -c.amount_krw ELSE c.capture_krw END), 0)::bigint AS krw
         FROM charges c
         WHERE c.round_id = r.id AND c.allocation_id IS NOT NULL AND (c.method = 'card' OR r.custody = 'operator')
-          AND (c.state = 'captured' OR c.purpose = 'refund' AND c.state IN ('due', 'captured', 'refunded'))) held
+          AND CASE c.purpose WHEN 'refund' THEN c.state <> 'released' ELSE c.state IN ('captured', 'refunded') END) held
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(a.supply_krw), 0)::bigint * r.commission_bp / 10000 AS krw
         FROM current_allocations a WHERE a.round_id = r.id) fee
     WHERE r.state IN ('delivered', 'settled') AND r.coordinator_id = $1
 """
 """What coordinator $1 holds of each delivered round: captured, less refunds owed or made, less the commission.
+
+A payment of which everything went back counts with its refund: `refunded` is a state of what was captured.
 
 The one place that computes it: where a ledger is kept, this becomes its balance of vendor_payable. Money that buyers
 paid the vendor directly is not here, and is never paid twice.
@@ -141,6 +144,36 @@ async def list_payouts(
         limit,
     )
     return [(row[0], Payout(*list(row)[1:])) for row in rows]
+
+
+class PayoutReceived(msgspec.Struct, frozen=True):
+    """One payout as its vendor sees it; won. amount = held - fee - VAT on the fee - earlier payouts."""
+
+    at: datetime
+    round_code: str
+    held_krw: int
+    fee_krw: int
+    fee_vat_krw: int
+    earlier_krw: int
+    amount_krw: int
+    bank: str
+    account: str
+
+
+async def list_payouts_of(
+    conn: asyncpg.Connection, *, vendor_id: int, limit: int = 200
+) -> list[PayoutReceived]:
+    """What was paid out to a vendor, the newest first."""
+    rows = await conn.fetch(
+        """
+        SELECT b.at, r.code, p.held_krw, p.fee_krw, p.fee_vat_krw, p.earlier_krw, p.amount_krw, p.bank, p.account
+        FROM payouts p JOIN payout_batches b ON b.id = p.batch_id JOIN rounds r ON r.id = p.round_id
+        WHERE p.vendor_id = $1 ORDER BY b.at DESC, r.code LIMIT $2
+        """,
+        vendor_id,
+        limit,
+    )
+    return [PayoutReceived(*row) for row in rows]
 
 
 PAYOUT_COLUMNS = ("입금은행", "입금계좌번호", "이체금액", "예금주", "받는분 통장표시", "내 통장표시")

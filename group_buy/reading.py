@@ -1,5 +1,6 @@
 """What people see of rounds: a buyer's pledges, a coordinator's view of a round, an invoice. Reads only."""
 
+from collections.abc import Collection
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -289,13 +290,20 @@ async def get_invoice(conn: asyncpg.Connection, *, number: str, organization_id:
 
 
 class AuditLine(msgspec.Struct, frozen=True):
-    """One line of a round's whole trail: the round's own events, its pledges' and its charges'."""
+    """One line of a round's whole trail: the round's own events, its pledges' and its charges'.
+
+    Whose pledge or charge it is (`buyer_*`) and what is paid how (`purpose`, `method`) is for the coordinator alone.
+    """
 
     at: datetime
     kind: str
     organization_ko: str | None
     organization_en: str | None
     data: dict[str, Any]
+    buyer_ko: str | None
+    buyer_en: str | None
+    purpose: str | None
+    method: str | None
 
 
 async def list_round_audit(
@@ -304,12 +312,14 @@ async def list_round_audit(
     """Read what happened to a round, its pledges and its charges, oldest first."""
     rows = await conn.fetch(
         """
-        SELECT e.at, e.kind, o.name_ko, o.name_en, e.data
-        FROM (SELECT 'round' AS subject, $2::text AS subject_id
-              UNION ALL SELECT 'pledge', id::text FROM pledges WHERE round_id = $1
-              UNION ALL SELECT 'charge', id::text FROM charges WHERE round_id = $1) s
+        SELECT e.at, e.kind, o.name_ko, o.name_en, e.data, b.name_ko, b.name_en, s.purpose, s.method
+        FROM (SELECT 'round' AS subject, $2::text AS subject_id, NULL::bigint AS buyer_id, NULL::text AS purpose,
+                     NULL::text AS method
+              UNION ALL SELECT 'pledge', id::text, buyer_id, NULL, NULL FROM pledges WHERE round_id = $1
+              UNION ALL SELECT 'charge', id::text, buyer_id, purpose, method FROM charges WHERE round_id = $1) s
         JOIN events e USING (subject, subject_id)
         LEFT JOIN organizations o ON o.id = e.organization_id
+        LEFT JOIN organizations b ON b.id = s.buyer_id
         ORDER BY e.id LIMIT $3
         """,
         round_id,
@@ -338,9 +348,9 @@ async def read_funded_units(conn: asyncpg.Connection, *, round_id: int) -> int:
     return units
 
 
-async def find_title(conn: asyncpg.Connection, *, code: str) -> dict[str, str]:
-    """A round's title as pages take it: `name_ko`, `name_en`; empty for an unknown code."""
-    row = await conn.fetchrow(
-        "SELECT title_ko AS name_ko, title_en AS name_en FROM rounds WHERE code = $1", code
+async def list_titles(conn: asyncpg.Connection, *, codes: Collection[str]) -> dict[str, dict[str, str]]:
+    """Titles of rounds by code as pages take them: `name_ko`, `name_en`; unknown codes are left out."""
+    rows = await conn.fetch(
+        "SELECT code, title_ko, title_en FROM rounds WHERE code = ANY ($1)", sorted(codes)
     )
-    return dict(row or {})
+    return {row["code"]: {"name_ko": row["title_ko"], "name_en": row["title_en"]} for row in rows}

@@ -7,6 +7,7 @@ import asyncpg
 
 from catalog.core.money import vat_krw
 from catalog.events import Actor, record_event
+from group_buy.core.charge import ChargePurpose
 from group_buy.errors import (
     ChargeNotFound,
     ChargeStateConflict,
@@ -101,8 +102,8 @@ async def verify_funding(
 
 async def mark_transferred(
     conn: asyncpg.Connection, *, charge_id: UUID, coordinator_id: int, actor: Actor
-) -> None:
-    """Record that a balance arrived, or that a refund was paid out, in full by transfer.
+) -> ChargePurpose:
+    """Record that a balance arrived, or that a refund was paid out, in full by transfer; return which it was.
 
     Raises:
         ChargeNotFound: no transfer charge of this id in a round of this coordinator.
@@ -110,7 +111,7 @@ async def mark_transferred(
     """
     row = await conn.fetchrow(
         """
-        SELECT c.state FROM charges c JOIN rounds r ON r.id = c.round_id
+        SELECT c.state, c.purpose FROM charges c JOIN rounds r ON r.id = c.round_id
         WHERE c.id = $1 AND c.method = 'transfer' AND r.coordinator_id = $2
         FOR UPDATE OF c
         """,
@@ -122,6 +123,8 @@ async def mark_transferred(
     if row["state"] != "due":
         raise ChargeStateConflict(charge_id, row["state"])
     await capture_transfer(conn, charge_id=charge_id, actor=actor)
+    purpose: ChargePurpose = row["purpose"]
+    return purpose
 
 
 async def capture_transfer(

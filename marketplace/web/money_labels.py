@@ -10,6 +10,24 @@ def N_(text: str) -> str:  # noqa: N802 # the name that extractors look for
 
 MONEY_LABELS: Mapping[str, Mapping[str, str]] = {
     "charge_kind": {"deposit": N_("보증금"), "balance": N_("잔금"), "refund": N_("환불"), "full": N_("전액")},
+    "refund_state": {
+        "due": N_("환불 대기"),
+        "processing": N_("환불 처리 중"),
+        "captured": N_("환불 완료"),
+        "failed": N_("카드 환불 안 됨"),
+        "released": N_("다른 방법으로 환불"),
+    },
+    "decline_reason": {
+        "card_declined": N_("카드사가 거절함"),
+        "insufficient_funds": N_("한도 부족"),
+        "expired_card": N_("유효기간이 지난 카드"),
+        "incorrect_number": N_("카드 번호가 틀림"),
+        "processing_error": N_("카드사 처리 오류"),
+        "authentication_required": N_("본인 확인이 필요함"),
+        "hold_ended": N_("승인 기한이 끝남"),
+        "split": N_("나누어 내기로 함"),
+        "to_be_canceled": N_("계좌이체로 바꿈"),
+    },
     "payment_method": {"transfer": N_("계좌이체"), "card": N_("카드")},
     "funding_state": {
         "none": N_("미확인"),
@@ -24,7 +42,7 @@ MONEY_LABELS: Mapping[str, Mapping[str, str]] = {
         "carried": N_("이월 중"),
         "refunds_owed": N_("돌려받을 금액"),
         "goods_ordered": N_("납품할 금액"),
-        "vendor_payable": N_("납품한 금액(공급가액)"),
+        "vendor_payable": N_("공급 대금(공급가액, 수수료 뺌)"),
         "vat": N_("부가세"),
         "forfeits": N_("몰취 보증금"),
         "money": N_("받은 돈"),

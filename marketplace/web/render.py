@@ -32,6 +32,7 @@ NOTICES = {
     "payment-split": N_("카드 한 번의 한도를 넘어 같은 금액으로 나누었습니다. 하나씩 결제하세요."),
     "refund-by-transfer": N_("계좌이체 환불로 바꾸었습니다."),
     "charge-received": N_("입금을 기록했습니다."),
+    "refund-paid": N_("환불 송금을 기록했습니다."),
     "tax-drawn-up": N_("세금계산서 행을 만들었습니다."),
     "tax-up-to-date": N_("새로 만들 행이 없습니다."),
     "approval-kept": N_("승인번호를 적었습니다."),

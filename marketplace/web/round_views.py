@@ -12,6 +12,7 @@ from group_buy.core.charge import deposit_krw
 from group_buy.core.round import Round
 from group_buy.reading import AuditLine, ChargeView, PledgeView
 from group_buy.rounds import Progress
+from marketplace.web.labels import label
 from marketplace.web.pledge_form import form_rows
 
 
@@ -107,7 +108,7 @@ def shown_pledge(pledge: PledgeView, *, is_open: bool) -> dict[str, Any]:
         "round_name_ko": pledge.title_ko,
         "round_name_en": pledge.title_en,
         "round_state": pledge.round_state,
-        "state": "withdrawn" if pledge.state == "withdrawn" else pledge.outcome or "placed",
+        "state": _pledge_state(pledge),
         "version": pledge.version,
         "quantity_min": pledge.quantity_min,
         "quantity_max": pledge.quantity_max,
@@ -130,11 +131,22 @@ def shown_pledge(pledge: PledgeView, *, is_open: bool) -> dict[str, Any]:
     }
 
 
+def _pledge_state(pledge: PledgeView) -> str:
+    if pledge.state == "withdrawn":
+        return "withdrawn"
+    if pledge.allocation is not None and pledge.allocation.quantity == 0:
+        return "unserved"
+    return pledge.outcome or "placed"
+
+
 def shown_charge(
     charge: ChargeView, *, names: dict[int, tuple[str, str]], is_coordinator: bool
 ) -> dict[str, Any]:
-    """One row of a table of charges; the amount is what was taken once it is known."""
-    taken = charge.capture_krw if charge.state == "captured" and charge.capture_krw else charge.amount_krw
+    """One row of a table of charges: what is taken of it, where that is decided, else what it asks for.
+
+    `hold_krw`: what a card holds, where only a part of it is taken.
+    """
+    taken = charge.capture_krw or charge.amount_krw
     name_ko, name_en = names.get(charge.buyer_id, ("", ""))
     return {
         "id": str(charge.id),
@@ -143,6 +155,10 @@ def shown_charge(
         "kind": charge.purpose,
         "method": charge.method,
         "amount_krw": taken,
+        "hold_krw": charge.amount_krw
+        if charge.state == "authorized" and taken != charge.amount_krw
+        else None,
+        "state_kind": "refund_state" if charge.purpose == "refund" else "charge_state",
         "received_krw": charge.received_krw,
         "open_krw": charge.amount_krw - charge.received_krw
         if charge.state == "due" and charge.received_krw
@@ -150,7 +166,7 @@ def shown_charge(
         "state": charge.state,
         "attempt_count": charge.attempt,
         "last_error": charge.last_error
-        if charge.state in {"failed", "processing", "action_required"}
+        if charge.state in {"due", "failed", "processing", "action_required"}
         else None,
         "due_at": charge.due_at if charge.method == "transfer" else charge.grace_until,
         "invoice_number": charge.invoice_number,
@@ -160,6 +176,23 @@ def shown_charge(
         "may_refund_by_transfer": is_coordinator and charge.purpose == "refund" and charge.may_retry,
         "may_confirm": is_coordinator and charge.method == "transfer" and charge.state == "due",
     }
+
+
+def shown_money(charges: Sequence[ChargeView]) -> dict[str, int]:
+    """What a pledge's payments come to, in won: paid, given back, still to be given back, still to be paid."""
+    money = {"paid_krw": 0, "back_krw": 0, "back_due_krw": 0, "open_krw": 0}
+    for charge in charges:
+        krw = charge.capture_krw or charge.amount_krw
+        if charge.state == "released" or charge.capture_krw == 0:
+            continue
+        if charge.purpose == "refund":
+            money["back_krw" if charge.state == "captured" else "back_due_krw"] += charge.amount_krw
+        elif charge.state in {"captured", "refunded"}:
+            money["paid_krw"] += krw
+        elif charge.purpose == "balance" or charge.capture_krw is not None:
+            money["paid_krw"] += charge.received_krw
+            money["open_krw"] += krw - charge.received_krw
+    return money
 
 
 def deposit_for_one_krw(buying_round: Round) -> int:
@@ -181,7 +214,7 @@ def shown_event(line: AuditLine) -> dict[str, Any]:
         f"{data['amount_krw']:,}원" if "amount_krw" in data else "",
         f"{data['received_krw']:,}원" if data.get("received_krw") else "",
         f"{data['ordered']} → {data['delivered']}대" if "delivered" in data and "ordered" in data else "",
-        str(data.get("reason", "")),
+        label("decline_reason", data["reason"]) if data.get("reason") else "",
     ]
     note = ", ".join(part for part in notes if part)
     return {
@@ -189,6 +222,10 @@ def shown_event(line: AuditLine) -> dict[str, Any]:
         "code": line.kind.removeprefix("round.").replace(".", "_"),
         "actor_ko": line.organization_ko or "자동",
         "actor_en": line.organization_en or "automatic",
+        "buyer_ko": line.buyer_ko if line.buyer_ko != line.organization_ko else None,
+        "buyer_en": line.buyer_en if line.buyer_ko != line.organization_ko else None,
+        "purpose": line.purpose,
+        "method": line.method,
         "note_ko": note,
         "note_en": note.replace("원", " won").replace("대", " units"),
     }

@@ -15,6 +15,7 @@ from group_buy.delivering import order_round, record_delivery
 from group_buy.errors import ChargeNotFound, ChargeStateConflict
 from group_buy.gateway import GatewayRefused, RefundRequest
 from group_buy.lapsing import lapse_pledges
+from group_buy.payouts import list_payables
 from group_buy.reconciling import reconcile
 from group_buy.refunding import refund_by_transfer
 from group_buy.retrying import retry_charge
@@ -108,6 +109,22 @@ async def test_a_refund_goes_to_the_card_as_far_as_it_paid_and_the_rest_by_trans
     assert await desk.refunds(await payment_ref(checked, pledge)) == [400_001]
     assert (await charge_of(checked, pledge))["state"] == "refunded"
     assert await desk.settle() == 0
+
+
+async def test_a_deposit_that_went_back_whole_leaves_the_vendor_what_is_owed_for_the_goods(
+    desk: CardDesk, checked: asyncpg.Connection, owner_conn: asyncpg.Connection
+) -> None:
+    actor, pledge = await a_cleared_round(desk, checked)
+    await owner_conn.execute("UPDATE rounds SET custody = 'operator'")
+    await pay_balances(checked)
+    await deliver(checked, actor, 3)
+    assert actor.organization_id is not None
+    held = [await list_payables(checked, coordinator_id=actor.organization_id)]
+    await desk.settle()
+    assert (await charge_of(checked, pledge))["state"] == "refunded"
+    held.append(await list_payables(checked, coordinator_id=actor.organization_id))
+    # 2 units of the card's buyer and 1 of the other: what was paid for, whether the refund was made yet or not.
+    assert [[each.held_krw for each in payables] for payables in held] == [[2_200_006 + 1_100_003]] * 2
 
 
 async def test_a_part_of_a_deposit_goes_back_and_the_charge_stays_captured(

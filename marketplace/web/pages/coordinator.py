@@ -257,8 +257,11 @@ async def confirm_charge(
 ) -> Response[Any]:
     """A balance has arrived, or a refund was paid out."""
     me = signed_in(user)
-    await mark_transferred(conn, charge_id=charge_id, coordinator_id=me.organization_id, actor=me.actor)
-    return see_other(f"/coordinator/rounds/{code}", notice="charge-received")
+    purpose = await mark_transferred(
+        conn, charge_id=charge_id, coordinator_id=me.organization_id, actor=me.actor
+    )
+    notice = "refund-paid" if purpose == "refund" else "charge-received"
+    return see_other(f"/coordinator/rounds/{code}", notice=notice)
 
 
 @post(

@@ -220,6 +220,7 @@ async def _open(
         may_close_early=form.is_checked("may_close_early"),
         funding_window=timedelta(hours=0 if config.is_demo else config.funding_window_hours),
         policies=wanted.policies,
+        settlement=config.settlement,
         actor=me.actor,
     )
     await tell_demanding(conn, opened)
@@ -230,7 +231,7 @@ async def schedule_submit(request: AnyRequest, code: FromPath[str], conn: Conn, 
     """Announce several rounds of the same kind, one every so many days."""
     me, form = signed_in(user), await read_form(request)
     buying_round = await own_round(conn, code, me)
-    first = form.whole("in_days", 0, 365)
+    first = form.whole("first_in_days", 0, 365)
     every, count = form.whole("every_days", 1, 365), form.whole("count", 1, SCHEDULE_MAX)
     if first is None or every is None or count is None:
         return see_other(f"/coordinator/rounds/{code}", notice="schedule-refused")

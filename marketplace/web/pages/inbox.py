@@ -9,8 +9,9 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from catalog.notices import Notice, list_notices, mark_read
+from group_buy.reading import list_titles
 from marketplace.deps import AnyRequest, Conn, User, signed_in
-from marketplace.web.i18n import LANG, gettext
+from marketplace.web.i18n import LANG, gettext, local
 from marketplace.web.labels import LABELS
 from marketplace.web.render import page_response, see_other
 
@@ -24,12 +25,17 @@ class NoticeView(msgspec.Struct, frozen=True, kw_only=True):
     is_read: bool
 
 
-def notice_text(notice: Notice) -> str:
-    """The sentence of a message; a kind that this page does not know is told in general words."""
+def notice_text(notice: Notice, titles: dict[str, dict[str, str]]) -> str:
+    """The sentence of a message; a kind that this page does not know is told in general words.
+
+    A round is called by its title.
+    """
     sentences = LABELS["notification"]
     sentence = sentences.get(notice.kind, sentences["other"])
     name = notice.data.get("name_en" if LANG.get() == "en" else "name_ko") or notice.data.get("name_ko") or ""
     values = defaultdict(str, {key: str(value) for key, value in notice.data.items()}, name=str(name))
+    if values["round"] in titles:
+        values["round"] = local(titles[values["round"]], "name")
     return gettext(sentence) % values
 
 
@@ -47,8 +53,11 @@ def notice_path(notice: Notice) -> str:
 async def inbox_page(request: AnyRequest, conn: Conn, user: User) -> Response[str]:
     """Show the messages, the newest first."""
     notices = await list_notices(conn, organization_id=signed_in(user).organization_id)
+    titles = await list_titles(conn, codes={str(n.data["round"]) for n in notices if "round" in n.data})
     shown = [
-        NoticeView(id=n.id, text=notice_text(n), created_at=n.created_at, is_read=n.read_at is not None)
+        NoticeView(
+            id=n.id, text=notice_text(n, titles), created_at=n.created_at, is_read=n.read_at is not None
+        )
         for n in notices
     ]
     return page_response(request, "inbox.html", section="inbox", notices=shown)

@@ -8,14 +8,14 @@ from litestar import Response, get
 from litestar.params import FromPath
 
 from group_buy.after_clearing import list_changes, list_consents, list_surveys
+from group_buy.buyer_money import list_charge_steps, list_invoice_changes, list_receivers
 from group_buy.core.round import takes_pledges
 from group_buy.order_shares import find_order_share
 from group_buy.reading import get_invoice, list_buyer_pledges, list_charges
 from group_buy.single_purchasing import list_single_purchases
 from marketplace.deps import AnyRequest, Conn, Gateway, User, signed_in
-from marketplace.web.i18n import gettext
 from marketplace.web.render import page_response
-from marketplace.web.round_views import read_now, shown_charge, shown_pledge
+from marketplace.web.round_views import read_now, shown_charge, shown_money, shown_pledge
 
 KOREA = ZoneInfo("Asia/Seoul")
 
@@ -29,19 +29,21 @@ async def my_pledges_page(request: AnyRequest, conn: Conn, user: User, gateway: 
     charges = await list_charges(conn, buyer_id=me.organization_id)
     changes = await list_changes(conn, buyer_id=me.organization_id)
     surveys = {each.pledge_id: each for each in await list_surveys(conn, buyer_id=me.organization_id)}
+    steps = await list_charge_steps(conn, buyer_id=me.organization_id)
+    receivers = await list_receivers(conn, codes={pledge.round_code for pledge in pledges})
     rows = []
     for pledge in pledges:
         is_open = takes_pledges(pledge.round_state, closes_at=pledge.closes_at, now=now)
-        own = [
-            shown_charge(c, names={}, is_coordinator=False)
-            for c in charges
-            # A balance or refund that another row took the place of says nothing to its buyer.
-            if c.pledge_id == pledge.id and (c.state != "released" or c.purpose == "deposit")
-        ]
+        mine = [charge for charge in charges if charge.pledge_id == pledge.id]
+        # A balance or refund that another row took the place of says nothing to its buyer.
+        told = [charge for charge in mine if charge.state != "released" or charge.purpose == "deposit"]
         rows.append(
             shown_pledge(pledge, is_open=is_open)
             | {
-                "charges": own,
+                "charges": [shown_charge(charge, names={}, is_coordinator=False) for charge in told],
+                "money": shown_money(mine),
+                "steps": [step for step in steps if step.pledge_id == pledge.id],
+                "receiver": receivers[pledge.round_code],
                 "changes": [each for each in changes if each.pledge_id == pledge.id],
                 "survey": surveys.get(pledge.id),
             }
@@ -68,14 +70,15 @@ async def invoice_page(request: AnyRequest, number: FromPath[str], conn: Conn, u
         "unit_price_krw": invoice.unit_price_krw,
         "supply_krw": invoice.supply_krw,
     }
-    account = gettext("공급자의 세금계산서에 적힌 계좌")
+    receivers = await list_receivers(conn, codes=[invoice.round_code])
     shown: dict[str, Any] = {name: getattr(invoice, name) for name in type(invoice).__struct_fields__}
     shown |= {
         "issued_on": invoice.issued_at,
         "due_at": datetime.combine(invoice.due_on, time(23, 59), KOREA),
         "kind": "balance",
         "state": invoice.balance_state,
-        "account_text": account,
+        "receiver": receivers[invoice.round_code],
+        "changes": await list_invoice_changes(conn, number=number),
         "is_sample": invoice.is_illustrative,
         "lines": [line],
     }

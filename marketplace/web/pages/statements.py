@@ -9,6 +9,7 @@ from litestar import Response, get
 from catalog.core.export_rows import write_csv
 from group_buy.core.ledger import StatementSide
 from group_buy.ledger import Statement, read_statement, read_trial_balance
+from group_buy.payouts import list_payouts_of
 from marketplace.accounts.access import CurrentUser
 from marketplace.deps import AnyRequest, Conn, User, signed_in
 from marketplace.web import formats
@@ -50,7 +51,9 @@ async def _read(
 async def _page(
     request: AnyRequest, conn: asyncpg.Connection, user: CurrentUser | None, side: StatementSide
 ) -> Response[str]:
-    statement, errors = await _read(request, conn, signed_in(user), side)
+    me = signed_in(user)
+    statement, errors = await _read(request, conn, me, side)
+    payouts = await list_payouts_of(conn, vendor_id=me.organization_id) if side == "vendor" else []
     return page_response(
         request,
         "statement.html",
@@ -59,6 +62,7 @@ async def _page(
         statement=statement,
         lines=statement.lines[-SHOWN_LINES:][::-1],
         total=len(statement.lines),
+        payouts=payouts,
         path="/my/statement" if side == "buyer" else "/vendor/statement",
         query={name: request.query_params.get(name, "") for name in ("since", "until")},
         errors=errors,

@@ -12,7 +12,7 @@ from catalog.core.import_rows import write_csv
 from catalog.core.xlsx_files import write_xlsx
 from group_buy.core.tax_invoice import COLUMNS, CORRECTION_COLUMNS, form_rows
 from group_buy.errors import ApprovalNumberRefused, InvalidRound
-from group_buy.reading import find_title
+from group_buy.reading import list_titles
 from group_buy.tax_invoices import (
     BillingProfile,
     change_billing_profile,
@@ -51,7 +51,7 @@ async def _tax_page(
         "section": _section(me),
         "base": f"/{_section(me)}/rounds/{code}/tax",
         "code": code,
-        "title": await find_title(conn, code=code),
+        "title": (await list_titles(conn, codes=[code])).get(code, {}),
         "invoices": invoices,
         "missing": sorted((name, missing) for name, missing in parties.items() if missing),
         "waiting_changes": await count_waiting_changes(conn, code=code),

@@ -584,10 +584,10 @@ async def test_rounds_are_scheduled_from_the_page(market, client, sign_in_as, su
     await sign_in_as(client, "alliance@test.example")
     before = await counts(market)
     path = "/coordinator/rounds/spring/schedule"
-    refused = await submit(client, path, in_days="7", every_days="0", count="2")
+    refused = await submit(client, path, first_in_days="7", every_days="0", count="2")
     assert refused.headers["location"].endswith("schedule-refused")
     assert await counts(market) == before
-    done = await submit(client, path, in_days="7", every_days="30", count="2")
+    done = await submit(client, path, first_in_days="7", every_days="30", count="2")
     assert done.headers["location"].endswith("rounds-scheduled")
     assert await market.conn.fetchval("SELECT count(*) FROM rounds WHERE state = 'announced'") == 2
 
@@ -776,7 +776,7 @@ async def test_another_coordinator_finds_nothing_and_changes_nothing(
         (f"{desk}/order", {}),
         (f"{desk}/settle", {}),
         (f"{desk}/delivery", {"quantity": "10"}),
-        (f"{desk}/schedule", {"in_days": "1", "every_days": "1", "count": "1"}),
+        (f"{desk}/schedule", {"first_in_days": "1", "every_days": "1", "count": "1"}),
         (f"{desk}/pledges/{ids['mill']}/survey", {"quote_krw": "5", "note": ""}),
     ):
         assert (await submit(client, path, **fields)).status_code == 404, path
