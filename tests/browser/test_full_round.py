@@ -348,8 +348,7 @@ def rest_and_settlement(walk: Walk) -> None:
 def payout_and_statements(walk: Walk) -> None:
     page = walk.narae
     menu(page, "공급기업", "세금계산서", "세금계산서 정보")
-    account = {"은행": "나라은행", "계좌번호": "302-11-445566", "예금주": "나래로봇"}
-    for label, text in {"대표자 성명": "윤로봇", **account}.items():
+    for label, text in {"대표자 성명": "윤로봇", "은행": "나라은행", "계좌번호": "302-11-445566", "예금주": "나래로봇"}.items():
         page.get_by_label(label, exact=True).fill(text)
     page.get_by_role("button", name="저장").click()
     done(page, "저장했습니다")
