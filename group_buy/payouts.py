@@ -17,7 +17,7 @@ PAYABLE = """
         SELECT coalesce(sum(CASE c.purpose WHEN 'refund' THEN -c.amount_krw ELSE c.capture_krw END), 0)::bigint AS krw
         FROM charges c
         WHERE c.round_id = r.id AND c.allocation_id IS NOT NULL AND (c.method = 'card' OR r.custody = 'operator')
-          AND (c.state = 'captured' OR c.purpose = 'refund' AND c.state IN ('due', 'captured', 'refunded'))) held
+          AND CASE c.purpose WHEN 'refund' THEN c.state <> 'released' ELSE c.state IN ('captured', 'refunded') END) held
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(a.supply_krw), 0)::bigint * r.commission_bp / 10000 AS krw
         FROM current_allocations a WHERE a.round_id = r.id) fee
@@ -25,8 +25,9 @@ PAYABLE = """
 """
 """What coordinator $1 holds of each delivered round: captured, less refunds owed or made, less the commission.
 
-The one place that computes it: where a ledger is kept, this becomes its balance of vendor_payable. Money that buyers
-paid the vendor directly is not here, and is never paid twice.
+Money that buyers paid the vendor directly is not here, and is never paid twice: the ledger's vendor payable says what
+a vendor is owed in all, and this what of it is the coordinator's to pay now. A payout settles that account
+(`post_payout` in 0018_bank_ledger.sql).
 """
 
 
