@@ -250,6 +250,14 @@ class GuaranteeNotFound(GroupBuyError):
         self.guarantee_id = guarantee_id
 
 
+class PayoutBatchNotFound(GroupBuyError):
+    """No batch of payouts of this id was made by the one who asks."""
+
+    def __init__(self, batch_id: UUID) -> None:
+        super().__init__(f"no batch of payouts {batch_id}")
+        self.batch_id = batch_id
+
+
 class OrganizationUnknown(GroupBuyError):
     """No factory has this code."""
 

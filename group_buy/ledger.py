@@ -38,6 +38,15 @@ class Statement(msgspec.Struct, frozen=True):
     lines: tuple[StatementLine, ...]
     is_cut: bool
 
+    @property
+    def outstanding_krw(self) -> int:
+        """What a vendor still gets for what it delivered: with VAT and forfeited deposits, less what buyers paid it.
+
+        Payouts have settled their accounts already. Below 0: it got more than it delivered yet, or owes the fee.
+        """
+        stands = {each.account: each.balance_krw for each in self.balances}
+        return stands["vendor_payable"] + stands["vat"] + stands["forfeits"] - stands["money"]
+
 
 class TrialBalance(msgspec.Struct, frozen=True):
     """All entries by account, won. `difference_krw` is debits less credits over all of them: zero."""

@@ -1,4 +1,4 @@
-"""What the ledger must agree with: the charges, fundings and allocations that it was posted from, summed anew."""
+"""What the ledger must agree with: charges, fundings, receipts, allocations and payouts it was posted from, summed anew."""
 
 from typing import Final
 
@@ -15,6 +15,9 @@ LEDGER_INVARIANTS: Final[dict[str, str]] = {
                 SELECT pledge_id, CASE purpose WHEN 'refund' THEN amount_krw ELSE -capture_krw END FROM charges
                 WHERE purpose IN ('deposit', 'balance') AND state IN ('captured', 'refunded')
                    OR purpose = 'refund' AND allocation_id IS NOT NULL AND state <> 'released'
+                UNION ALL
+                SELECT e.pledge_id, -e.amount_krw FROM receipts e JOIN charges c ON c.id = e.charge_id
+                WHERE e.kind = 'balance' AND c.state = 'due'
             ) each GROUP BY pledge_id
         ) owed
         FULL JOIN (SELECT pledge_id, sum(signed_krw) AS krw FROM ledger_sides
@@ -37,7 +40,7 @@ LEDGER_INVARIANTS: Final[dict[str, str]] = {
                    WHERE account = 'deposits_held' GROUP BY pledge_id) posted USING (pledge_id)
         WHERE coalesce(kept.krw, 0) <> coalesce(posted.krw, 0)
     """,
-    "money is what came in less what was paid back": """
+    "money is what came in less what was paid back and paid out": """
         SELECT r.code FROM rounds r
         WHERE coalesce((SELECT sum(signed_krw) FROM ledger_sides s WHERE s.round_id = r.id AND s.account = 'money'), 0) <> (
             SELECT coalesce(sum(f.received_krw), 0) FROM pledge_fundings f JOIN pledges p ON p.id = f.pledge_id
@@ -48,7 +51,40 @@ LEDGER_INVARIANTS: Final[dict[str, str]] = {
             SELECT coalesce(sum(CASE purpose WHEN 'refund' THEN -capture_krw ELSE capture_krw END), 0) FROM charges c
             WHERE c.round_id = r.id AND c.state IN ('captured', 'refunded')
               AND NOT (c.purpose = 'deposit' AND c.method = 'transfer')
-        )
+        ) + (
+            SELECT coalesce(sum(e.amount_krw), 0) FROM receipts e JOIN charges c ON c.id = e.charge_id
+            WHERE c.round_id = r.id AND e.kind = 'balance' AND c.state = 'due'
+        ) - (SELECT coalesce(sum(amount_krw), 0) FROM payouts p WHERE p.round_id = r.id)
+    """,
+    "the parts of a balance that banks brought were posted until it was captured, each once": """
+        SELECT c.id::text FROM charges c
+        LEFT JOIN LATERAL (
+            SELECT sum(CASE l.debit_account WHEN 'money' THEN l.amount_krw ELSE -l.amount_krw END) AS krw,
+                   bool_or(c.round_id <> l.round_id OR c.pledge_id <> l.pledge_id OR l.amount_krw <> abs(e.amount_krw)
+                           OR (l.debit_account = 'money') <> (e.amount_krw > 0)) AS is_strange,
+                   sum(e.amount_krw) AS received_krw
+            FROM receipts e LEFT JOIN ledger_entries l ON l.receipt_id = e.id
+            WHERE e.charge_id = c.id AND e.kind = 'balance') parts ON true
+        WHERE c.purpose = 'balance' AND (parts.is_strange OR CASE c.state
+            WHEN 'due' THEN coalesce(parts.krw, 0) <> coalesce(parts.received_krw, 0)
+            WHEN 'captured' THEN c.capture_krw <> coalesce(parts.krw, 0) + coalesce((
+                SELECT sum(amount_krw) FROM ledger_entries l WHERE l.charge_id = c.id AND l.reason = 'balance_paid'), 0)
+            ELSE coalesce(parts.krw, 0) <> 0 END)
+    """,
+    "a surplus is owed back to the won": """
+        SELECT e.id::text FROM receipts e LEFT JOIN charges c ON c.id = e.charge_id
+        WHERE e.kind = 'surplus' AND (c.purpose, c.pledge_id, c.amount_krw)
+              IS DISTINCT FROM ('refund', e.pledge_id, abs(e.amount_krw))
+    """,
+    "a vendor was paid out what the ledger says, and never more than it is owed": """
+        SELECT r.code FROM rounds r
+        WHERE coalesce((SELECT sum(signed_krw) FROM ledger_sides s
+                        WHERE s.round_id = r.id AND s.reason = 'paid_out' AND s.account <> 'money'), 0)
+           <> (SELECT coalesce(sum(amount_krw), 0) FROM payouts p WHERE p.round_id = r.id)
+           OR EXISTS (SELECT FROM payouts p WHERE p.round_id = r.id) AND EXISTS (
+               SELECT FROM ledger_sides s WHERE s.round_id = r.id AND s.party = r.vendor_id
+                 AND s.account IN ('vendor_payable', 'vat', 'forfeits')
+               GROUP BY s.account HAVING sum(signed_krw) > 0)
     """,
     "what is owed back is the refunds that are not paid yet": """
         SELECT coalesce(owed.pledge_id, posted.pledge_id)::text
@@ -61,6 +97,7 @@ LEDGER_INVARIANTS: Final[dict[str, str]] = {
     "vendor, tax office and coordinator are owed what was allocated and what the pool paid": """
         SELECT r.code FROM rounds r
         WHERE coalesce((SELECT -sum(signed_krw) FROM ledger_sides s WHERE s.round_id = r.id
+                        AND s.reason <> 'paid_out'
                         AND s.account IN ('goods_ordered', 'vendor_payable', 'vat', 'platform_fee')), 0)
            <> (SELECT coalesce(sum(total_krw), 0) FROM current_allocations a WHERE a.round_id = r.id)
             + (SELECT coalesce(sum(pool_krw), 0) FROM clearings c WHERE c.round_id = r.id)
@@ -84,7 +121,7 @@ LEDGER_INVARIANTS: Final[dict[str, str]] = {
             SELECT coalesce(-sum(signed_krw) FILTER (WHERE account = 'vat' AND party = r.vendor_id), 0) AS goods_krw,
                    coalesce(-sum(signed_krw) FILTER (WHERE account = 'vat' AND party = r.coordinator_id), 0) AS fee_vat_krw,
                    coalesce(-sum(signed_krw) FILTER (WHERE account = 'platform_fee'), 0) AS fee_krw
-            FROM ledger_sides WHERE round_id = r.id
+            FROM ledger_sides WHERE round_id = r.id AND reason <> 'paid_out'
         ) posted
         WHERE posted.fee_vat_krw <> div(posted.fee_krw, 10)
            OR posted.goods_krw <> CASE WHEN r.state IN ('delivered', 'settled') THEN (

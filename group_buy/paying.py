@@ -17,6 +17,7 @@ from group_buy.changing import balance_out
 from group_buy.core.charge import CARD_HOLD_KRW_MIN, ChargePurpose, split_evenly_krw
 from group_buy.errors import CardNotPossible, ChargeNotFound, ChargeStateConflict
 from group_buy.gateway import GatewayUnavailable, HoldRequest, HoldResult, PaymentGateway
+from group_buy.receiving import capture_transfer
 from group_buy.reconciling import is_reconciled
 from group_buy.recording import record_result, record_state
 from group_buy.transactions import transaction
@@ -187,16 +188,22 @@ async def choose_card(
 ) -> Sequence[UUID]:
     """Pay a balance by card instead of by transfer; return the charges to pay, one or more.
 
-    More than one charge can carry is split evenly.
+    More than one charge can carry is split evenly. Of one that was paid in part, only the rest is asked of a card.
 
     Raises:
         ChargeNotFound: not a balance by transfer of this buyer.
         ChargeStateConflict: it is paid, or being paid.
         CardNotPossible: below what a card can be charged.
     """
+    await conn.execute(
+        "SELECT FROM rounds WHERE id = (SELECT round_id FROM charges WHERE id = $1) FOR UPDATE", charge_id
+    )
     row = await conn.fetchrow(
         """
-        SELECT state, amount_krw, attempt FROM charges
+        SELECT state, amount_krw, attempt, allocation_id,
+               (SELECT coalesce(sum(amount_krw), 0)::bigint FROM receipts e
+                WHERE e.charge_id = c.id AND e.kind = 'balance') AS received_krw
+        FROM charges c
         WHERE id = $1 AND buyer_id = $2 AND purpose = 'balance' AND method = 'transfer' FOR UPDATE
         """,
         charge_id,
@@ -206,9 +213,12 @@ async def choose_card(
         raise ChargeNotFound(charge_id)
     if row["state"] != "due":
         raise ChargeStateConflict(charge_id, row["state"])
-    if row["amount_krw"] < CARD_HOLD_KRW_MIN:
+    open_krw = row["amount_krw"] - row["received_krw"]
+    if open_krw < CARD_HOLD_KRW_MIN:
         raise CardNotPossible(f"a card is charged at least {CARD_HOLD_KRW_MIN} won: pay by transfer")
-    parts = split_evenly_krw(row["amount_krw"])
+    if row["received_krw"]:
+        charge_id = await _split_off_part(conn, charge_id, row["allocation_id"], row["received_krw"], actor)
+    parts = split_evenly_krw(open_krw)
     chosen = [charge_id]
     if len(parts) == 1:
         await conn.execute("UPDATE charges SET method = 'card' WHERE id = $1", charge_id)
@@ -243,6 +253,22 @@ async def choose_card(
         parts=len(parts),
     )
     return chosen
+
+
+async def _split_off_part(
+    conn: asyncpg.Connection, charge_id: UUID, allocation_id: UUID, received_krw: int, actor: Actor
+) -> UUID:
+    """Let what came by bank be all of its balance, and owe the rest anew: no card is asked for it twice."""
+    await capture_transfer(conn, charge_id=charge_id, capture_krw=received_krw, actor=actor)
+    await balance_out(conn, allocation_id)
+    rest_id: UUID = await conn.fetchval(
+        """
+        SELECT id FROM charges WHERE allocation_id = $1 AND purpose = 'balance' AND state = 'due' AND method = 'transfer'
+        ORDER BY entry_no DESC LIMIT 1
+        """,
+        allocation_id,
+    )
+    return rest_id
 
 
 async def choose_transfer(conn: asyncpg.Connection, *, charge_id: UUID, buyer_id: int, actor: Actor) -> None:

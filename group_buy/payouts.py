@@ -1,12 +1,14 @@
 """Pay vendors what the coordinator holds for them, after delivery. Connect (Stripe's way to do it) is left out."""
 
 from datetime import datetime
+from itertools import groupby
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
 from catalog.events import Actor, record_event
+from group_buy.errors import PayoutBatchNotFound
 
 BATCH_ROUNDS_MAX = 500
 
@@ -27,9 +29,9 @@ PAYABLE = """
 """What coordinator $1 holds of each delivered round: captured, less refunds owed or made, less the commission.
 
 A payment of which everything went back counts with its refund: `refunded` is a state of what was captured.
-
-The one place that computes it: where a ledger is kept, this becomes its balance of vendor_payable. Money that buyers
-paid the vendor directly is not here, and is never paid twice.
+Money that buyers paid the vendor directly is not here, and is never paid twice: the ledger's vendor payable says what
+a vendor is owed in all, and this what of it is the coordinator's to pay now. A payout settles that account
+(`post_payout` in 0018_bank_ledger.sql).
 """
 
 
@@ -81,18 +83,38 @@ class Payout(msgspec.Struct, frozen=True):
     account_holder: str
 
 
+class PayoutBatch(msgspec.Struct, frozen=True):
+    """Payouts that were made at once, and go to the bank in one file."""
+
+    id: UUID
+    at: datetime
+    payouts: list[Payout]
+
+    @property
+    def total_krw(self) -> int:
+        """What the bank should take for the file; won."""
+        return sum(payout.amount_krw for payout in self.payouts)
+
+
+READY = f"""
+    SELECT p.*, held_krw - fee_krw - fee_vat_krw - earlier_krw AS amount_krw, b.bank, b.account, b.account_holder
+    FROM ({PAYABLE}) p JOIN billing_profiles b ON b.organization_id = p.vendor_id
+    WHERE held_krw - fee_krw - fee_vat_krw - earlier_krw > 0 AND b.bank <> '' AND b.account <> '' AND b.account_holder <> ''
+    ORDER BY p.code LIMIT {BATCH_ROUNDS_MAX}
+"""
+"""What coordinator $1 can pay out now: vendors who have said where to."""
+
+
 async def make_payout_batch(conn: asyncpg.Connection, *, batch_id: UUID, actor: Actor) -> int:
     """Freeze what is owed to every vendor with an account as lines of one batch; return how many.
 
-    The same id again adds nothing, and two at once pay nothing twice.
+    The same id again adds nothing, and two at once pay nothing twice. The ledger posts the lines in this transaction.
     """
     assert actor.organization_id is not None
     await conn.execute("SELECT pg_advisory_xact_lock(7310, $1::integer)", actor.organization_id)
     if await conn.fetchval("SELECT EXISTS (SELECT FROM payout_batches WHERE id = $1)", batch_id):
         return 0
-    if not any(
-        payable.has_account for payable in await list_payables(conn, coordinator_id=actor.organization_id)
-    ):
+    if not await conn.fetchval(f"SELECT EXISTS ({READY})", actor.organization_id):
         return 0
     await conn.execute(
         "INSERT INTO payout_batches (id, coordinator_id, person_id) VALUES ($1, $2, $3)",
@@ -104,12 +126,9 @@ async def make_payout_batch(conn: asyncpg.Connection, *, batch_id: UUID, actor: 
         f"""
         INSERT INTO payouts (batch_id, round_id, vendor_id, held_krw, fee_krw, fee_vat_krw, earlier_krw, amount_krw,
                              bank, account, account_holder)
-        SELECT $2, p.round_id, p.vendor_id, held_krw, fee_krw, fee_vat_krw, earlier_krw,
-               held_krw - fee_krw - fee_vat_krw - earlier_krw, b.bank, b.account, b.account_holder
-        FROM ({PAYABLE}) p JOIN billing_profiles b ON b.organization_id = p.vendor_id
-        WHERE held_krw - fee_krw - fee_vat_krw - earlier_krw > 0
-          AND b.bank <> '' AND b.account <> '' AND b.account_holder <> ''
-        ORDER BY p.code LIMIT {BATCH_ROUNDS_MAX}
+        SELECT $2, round_id, vendor_id, held_krw, fee_krw, fee_vat_krw, earlier_krw, amount_krw,
+               bank, account, account_holder
+        FROM ({READY}) ready
         RETURNING amount_krw
         """,
         actor.organization_id,
@@ -127,23 +146,35 @@ async def make_payout_batch(conn: asyncpg.Connection, *, batch_id: UUID, actor: 
     return len(rows)
 
 
-async def list_payouts(
-    conn: asyncpg.Connection, *, coordinator_id: int, batch_id: UUID | None = None, limit: int = 1000
-) -> list[tuple[UUID, Payout]]:
-    """A coordinator's payouts with their batch, the newest first; or those of one batch."""
+async def list_payout_batches(
+    conn: asyncpg.Connection, *, coordinator_id: int, batch_id: UUID | None = None, limit: int = 50
+) -> list[PayoutBatch]:
+    """A coordinator's batches, the newest first; or only the one."""
     rows = await conn.fetch(
         """
-        SELECT b.id, r.code, o.name_ko, o.name_en, p.held_krw, p.fee_krw, p.fee_vat_krw, p.earlier_krw, p.amount_krw,
+        SELECT b.id, b.at, r.code, o.name_ko, o.name_en, p.held_krw, p.fee_krw, p.fee_vat_krw, p.earlier_krw, p.amount_krw,
                p.bank, p.account, p.account_holder
-        FROM payout_batches b JOIN payouts p ON p.batch_id = b.id
+        FROM (SELECT * FROM payout_batches WHERE coordinator_id = $1 AND ($2::uuid IS NULL OR id = $2)
+              ORDER BY at DESC LIMIT $3) b
+        JOIN payouts p ON p.batch_id = b.id
         JOIN rounds r ON r.id = p.round_id JOIN organizations o ON o.id = p.vendor_id
-        WHERE b.coordinator_id = $1 AND ($2::uuid IS NULL OR b.id = $2) ORDER BY b.at DESC, r.code LIMIT $3
+        ORDER BY b.at DESC, b.id, r.code
         """,
         coordinator_id,
         batch_id,
         limit,
     )
-    return [(row[0], Payout(*list(row)[1:])) for row in rows]
+    return [
+        PayoutBatch(found_id, at, [Payout(*list(row)[2:]) for row in group])
+        for (found_id, at), group in groupby(rows, key=lambda row: (row["id"], row["at"]))
+    ]
+
+
+async def get_payout_batch(conn: asyncpg.Connection, *, batch_id: UUID, coordinator_id: int) -> PayoutBatch:
+    """One batch of this coordinator. Raises PayoutBatchNotFound."""
+    for batch in await list_payout_batches(conn, coordinator_id=coordinator_id, batch_id=batch_id):
+        return batch
+    raise PayoutBatchNotFound(batch_id)
 
 
 class PayoutReceived(msgspec.Struct, frozen=True):

@@ -152,7 +152,7 @@ async def undo_receipts(conn: asyncpg.Connection, *, bank_line_id: int, note: st
     """
     rows = await conn.fetch(
         """
-        SELECT e.id, e.kind, e.pledge_id, e.charge_id, e.amount_krw, c.state AS charge_state, c.allocation_id,
+        SELECT e.id, e.kind, e.pledge_id, e.charge_id, e.amount_krw, c.allocation_id,
                p.round_id, r.code AS round_code
         FROM receipts e
         JOIN pledges p ON p.id = e.pledge_id
@@ -166,7 +166,11 @@ async def undo_receipts(conn: asyncpg.Connection, *, bank_line_id: int, note: st
     for row in rows:
         await conn.execute("SELECT pg_advisory_xact_lock_shared($1, $2)", ROUND_LOCK, row["round_id"])
         await conn.execute("SELECT FROM rounds WHERE id = $1 FOR SHARE", row["round_id"])
-        await _take_back(conn, row, bank_line_id=bank_line_id, actor=actor)
+        # read anew under its lock: a coordinator may be recording the same charge by hand
+        charge_state = await conn.fetchval(
+            "SELECT state FROM charges WHERE id = $1 FOR UPDATE", row["charge_id"]
+        )
+        await _take_back(conn, row, charge_state, bank_line_id=bank_line_id, actor=actor)
         await conn.execute(
             """
             INSERT INTO receipts (bank_line_id, kind, pledge_id, charge_id, amount_krw, undoes_id, person_id, note)
@@ -196,15 +200,20 @@ async def undo_receipts(conn: asyncpg.Connection, *, bank_line_id: int, note: st
 
 
 async def _take_back(
-    conn: asyncpg.Connection, row: asyncpg.Record, *, bank_line_id: int, actor: Actor
+    conn: asyncpg.Connection,
+    row: asyncpg.Record,
+    charge_state: str | None,
+    *,
+    bank_line_id: int,
+    actor: Actor,
 ) -> None:
     krw, pledge_id = row["amount_krw"], row["pledge_id"]
     if row["kind"] == "surplus":
-        if row["charge_state"] != "due":
+        if charge_state != "due":
             raise BankLineRefused(bank_line_id, reason="refund_paid", open_krw=0)
         await capture_transfer(conn, charge_id=row["charge_id"], actor=actor)
     elif row["kind"] == "balance":
-        if row["charge_state"] == "captured":
+        if charge_state == "captured":
             await _owe_anew(conn, pledge_id, row["allocation_id"], krw, actor)
     else:
         await _take_back_deposit(conn, pledge_id, krw, bank_line_id=bank_line_id, actor=actor)

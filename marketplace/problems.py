@@ -51,6 +51,7 @@ PROBLEMS: Final[dict[type[Exception], int]] = {
     group_buy_errors.InvoiceNotFound: 404,
     group_buy_errors.TaxInvoiceNotFound: 404,
     group_buy_errors.GuaranteeNotFound: 404,
+    group_buy_errors.PayoutBatchNotFound: 404,
     group_buy_errors.OrganizationUnknown: 404,
     group_buy_errors.ApprovalNumberRefused: 409,
     group_buy_errors.GuaranteeExceeded: 409,

@@ -37,6 +37,10 @@ EntryReason = Literal[
     "vat",
     "commission",
     "commission_vat",
+    "balance_part_paid",
+    "receipt_undone",
+    "surplus_received",
+    "paid_out",
 ]
 StatementSide = Literal["buyer", "vendor"]
 

@@ -65,6 +65,10 @@ MONEY_LABELS: Mapping[str, Mapping[str, str]] = {
         "vat": N_("부가세"),
         "commission": N_("수수료"),
         "commission_vat": N_("수수료의 부가세"),
+        "balance_part_paid": N_("잔금 일부 입금"),
+        "receipt_undone": N_("입금 확인 취소"),
+        "surplus_received": N_("더 들어온 돈"),
+        "paid_out": N_("사무국이 지급"),
     },
     "custody": {
         "direct": N_("구매기업이 공급기업에 바로 입금"),

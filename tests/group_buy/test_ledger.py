@@ -1,6 +1,9 @@
 """The books of whole rounds: balanced, complete, and wrong as soon as one posting is missing."""
 
+import re
 from datetime import date
+from typing import get_args
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -8,14 +11,17 @@ from builders import a_coordinator, a_pledge, a_round, fund
 
 from catalog.errors import OrganizationNotFound
 from catalog.events import Actor
+from group_buy.banking import import_statement
 from group_buy.checks import check_invariants
 from group_buy.closing import begin_closing
+from group_buy.core.ledger import Account, EntryReason
 from group_buy.core.pledge import Pledge
 from group_buy.core.round import Custody, SettlementTerms
 from group_buy.deciding import clear_if_decided
 from group_buy.delivering import order_round, record_delivery
 from group_buy.lapsing import lapse_pledges
 from group_buy.ledger import read_statement, read_trial_balance
+from group_buy.payouts import make_payout_batch
 from group_buy.reading import list_charges
 from group_buy.receiving import mark_transferred
 
@@ -27,13 +33,17 @@ TRIGGERS = {
     "allocation_changes_post": "allocation_changes",
     "rounds_post_delivery": "rounds",
     "clearings_post_pool": "clearings",
+    "receipts_post": "receipts",
+    "payouts_post": "payouts",
 }
 
 
 async def a_whole_life(
     conn: asyncpg.Connection, *, custody: Custody = "direct", commission_bp: int = 250
 ) -> tuple[Actor, list[Pledge]]:
-    """Deposits, clearing, a lapse that the pool makes good, an order, a short delivery, a balance, a refund."""
+    """Deposits, clearing, a lapse that the pool makes good, an order, a part of a balance by bank, a short delivery,
+    a balance by hand, a refund, and a payout where the coordinator holds the money.
+    """
     actor = await a_coordinator(conn)
     buying_round = await a_round(
         conn, coordinator=actor, allocation_rule="time", capacity=10,
@@ -52,6 +62,14 @@ async def a_whole_life(
     charges = await list_charges(conn, round_id=buying_round.id)
     due = [c for c in charges if c.state == "due" and c.purpose == "balance"]
     await mark_transferred(conn, charge_id=due[0].id, coordinator_id=mine, actor=actor)
+    reference = await conn.fetchval(
+        "SELECT reference FROM receivables WHERE kind = 'balance' AND open_krw > 0 ORDER BY open_krw DESC LIMIT 1"
+    )
+    line = f"거래일시,적요,입금액,출금액,잔액\n2026-11-02 10:00:00,{reference},100000,0,1\n"
+    await import_statement(
+        conn, import_id=uuid4(), content=line.encode(), file_name="bank.csv", account="110123456789",
+        take_good_rows=False, actor=actor,
+    )  # fmt: skip
     await order_round(conn, code="round", coordinator_id=mine, actor=actor)
     await record_delivery(conn, code="round", quantity=8, actor=actor)
     refunds = [
@@ -60,6 +78,14 @@ async def a_whole_life(
     ]  # fmt: skip
     for refund in refunds[:1]:
         await mark_transferred(conn, charge_id=refund.id, coordinator_id=mine, actor=actor)
+    await conn.execute(
+        """
+        INSERT INTO billing_profiles (organization_id, representative, bank, account, account_holder, person_id)
+        SELECT vendor_id, '김', '신한', '110123456789', '공급', $1 FROM rounds
+        """,
+        actor.person_id,
+    )
+    await make_payout_batch(conn, batch_id=uuid4(), actor=actor)
     return actor, pledges
 
 
@@ -89,7 +115,7 @@ async def test_a_posting_that_is_missing_is_found(
     conn: asyncpg.Connection, owner_conn: asyncpg.Connection, trigger: str
 ) -> None:
     await owner_conn.execute(f"ALTER TABLE {TRIGGERS[trigger]} DISABLE TRIGGER {trigger}")
-    await a_whole_life(conn)
+    await a_whole_life(conn, custody="operator")
     assert await broken(conn) != []
 
 
@@ -103,10 +129,22 @@ async def test_these_triggers_are_all_that_post(conn: asyncpg.Connection) -> Non
     assert {row[0]: row[1] for row in rows} == TRIGGERS
 
 
+async def test_reasons_and_accounts_are_the_same_in_code_and_schema(conn: asyncpg.Connection) -> None:
+    for constraint, words in (
+        ("ledger_entries_reason_is_known", get_args(EntryReason)),
+        ("ledger_entries_accounts_are_known", get_args(Account)),
+    ):
+        text = await conn.fetchval(
+            "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = $1", constraint
+        )
+        known = {word for word in re.findall(r"'(\w+)'", text) if not word.startswith("sponsor")}
+        assert known == set(words), constraint
+
+
 async def test_an_amount_that_is_wrong_is_found(
     conn: asyncpg.Connection, owner_conn: asyncpg.Connection
 ) -> None:
-    await a_whole_life(conn)
+    await a_whole_life(conn, custody="operator")
     assert await broken(conn) == []
     for entry_id in await conn.fetch("SELECT id FROM ledger_entries"):
         await owner_conn.execute(

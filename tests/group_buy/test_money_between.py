@@ -19,11 +19,12 @@ from group_buy.errors import (
     GuaranteeNotFound,
     InvalidRound,
     OrganizationUnknown,
+    PayoutBatchNotFound,
     RoundNotFound,
     TaxInvoiceNotFound,
 )
 from group_buy.guarantees import end_guarantee, list_guarantees, record_guarantee
-from group_buy.payouts import list_payables, list_payouts, make_payout_batch, payout_rows
+from group_buy.payouts import get_payout_batch, list_payables, make_payout_batch, payout_rows
 from group_buy.reading import list_charges, read_funded_units
 from group_buy.receiving import mark_transferred, verify_funding
 from group_buy.tax_invoices import (
@@ -295,10 +296,14 @@ async def test_only_money_in_custody_is_paid_out_once_with_its_fee_frozen(
     assert [await make_payout_batch(checked, batch_id=batch_id, actor=actor) for _ in range(2)] == [1, 0]
     assert await make_payout_batch(checked, batch_id=uuid4(), actor=actor) == 0
     await owner_conn.execute("UPDATE rounds SET commission_bp = 0")
-    [(found_id, payout)] = await list_payouts(
-        checked, coordinator_id=actor.organization_id, batch_id=batch_id
-    )
-    assert (found_id, payout.fee_krw, payout.amount_krw) == (batch_id, 60_000, 2_134_000)
+    batch = await get_payout_batch(checked, coordinator_id=actor.organization_id, batch_id=batch_id)
+    [payout] = batch.payouts
+    assert (batch.total_krw, payout.fee_krw, payout.amount_krw) == (2_134_000, 60_000, 2_134_000)
+    for unknown in ({"batch_id": uuid4()}, {"coordinator_id": buying_round.vendor_id}):
+        with pytest.raises(PayoutBatchNotFound):
+            await get_payout_batch(
+                checked, **{"coordinator_id": actor.organization_id, "batch_id": batch_id} | unknown
+            )
     [row] = payout_rows([payout])
     assert (row["입금은행"], row["입금계좌번호"], row["이체금액"]) == ("신한", "110123456789", "2134000")
 

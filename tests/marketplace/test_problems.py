@@ -66,6 +66,7 @@ EXAMPLES: tuple[Exception, ...] = (
     search_errors.SearchUnavailable("catalog", reason="away"),
     group_buy_errors.TaxInvoiceNotFound(1),
     group_buy_errors.GuaranteeNotFound(SOME_ID),
+    group_buy_errors.PayoutBatchNotFound(SOME_ID),
     group_buy_errors.OrganizationUnknown("x"),
     group_buy_errors.ApprovalNumberRefused(1, reason="shape"),
     group_buy_errors.GuaranteeExceeded(wanted_krw=3, capacity_krw=2, committed_krw=1),

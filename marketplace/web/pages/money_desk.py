@@ -12,7 +12,14 @@ from catalog.core.import_rows import write_csv
 from group_buy.dunning import list_overdue
 from group_buy.errors import InvalidRound, OrganizationUnknown
 from group_buy.guarantees import LIMIT_KRW_MAX, end_guarantee, list_guarantees, record_guarantee
-from group_buy.payouts import PAYOUT_COLUMNS, list_payables, list_payouts, make_payout_batch, payout_rows
+from group_buy.payouts import (
+    PAYOUT_COLUMNS,
+    get_payout_batch,
+    list_payables,
+    list_payout_batches,
+    make_payout_batch,
+    payout_rows,
+)
 from marketplace.accounts.access import CurrentUser
 from marketplace.deps import AnyRequest, Conn, User, signed_in
 from marketplace.uploads import PDF_BYTES_MAX, FileRefused, keep_pdf
@@ -125,7 +132,7 @@ async def payouts_page(request: AnyRequest, conn: Conn, user: User) -> Response[
         "payouts.html",
         section="coordinator",
         payables=await list_payables(conn, coordinator_id=me.organization_id),
-        payouts=await list_payouts(conn, coordinator_id=me.organization_id),
+        batches=await list_payout_batches(conn, coordinator_id=me.organization_id),
         batch_id=str(uuid4()),
     )
 
@@ -140,9 +147,9 @@ async def payouts_submit(request: AnyRequest, conn: Conn, user: User) -> Respons
 
 @get("/coordinator/payouts/{batch_id:uuid}/file", opt={"audience": "operator"}, include_in_schema=False)
 async def payout_file(batch_id: FromPath[UUID], conn: Conn, user: User) -> Response[bytes]:
-    """A batch as a bank's bulk transfer file."""
-    payouts = await list_payouts(conn, coordinator_id=signed_in(user).organization_id, batch_id=batch_id)
-    content = write_csv(PAYOUT_COLUMNS, payout_rows([payout for _, payout in payouts]))
+    """A batch as a bank's bulk transfer file. Raises PayoutBatchNotFound."""
+    batch = await get_payout_batch(conn, batch_id=batch_id, coordinator_id=signed_in(user).organization_id)
+    content = write_csv(PAYOUT_COLUMNS, payout_rows(batch.payouts))
     return Response(
         content,
         media_type="text/csv; charset=utf-8",

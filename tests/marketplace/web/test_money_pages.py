@@ -209,6 +209,50 @@ async def test_a_guarantee_is_recorded_with_its_document_and_bounds_a_pledge(
     assert "입금·승인 확인" in (await client.get("/rounds/spring")).text
 
 
+async def test_payouts_are_made_once_and_their_file_is_the_coordinators_own(
+    market, client, sign_in_as, submit
+) -> None:
+    reference = await cleared(market, client, sign_in_as, submit)
+    await market.conn.execute("UPDATE rounds SET custody = 'operator'")
+    await sign_in_as(client, "alpha@test.example")
+    await submit(
+        client,
+        "/my/billing",
+        representative="김알파",
+        bank="신한",
+        account="110-123-456789",
+        account_holder="(주)알파",
+    )
+    await sign_in_as(client, "alliance@test.example")
+    files = statement(f'2026-11-02 10:00:00,{reference},"105,600,000",0,"105,600,000"')
+    await submit(
+        client, "/coordinator/bank", files=files, import_id=str(uuid4()), account="110999888777", apply="yes"
+    )
+    await market.conn.execute("UPDATE rounds SET state = 'ordered'")
+    await market.conn.execute("UPDATE rounds SET state = 'delivered'")
+    batch_id = str(uuid4())
+    for _ in range(2):
+        assert (await submit(client, "/coordinator/payouts", batch_id=batch_id)).status_code == 303
+    rows = await market.conn.fetch(
+        "SELECT debit_account, amount_krw FROM ledger_entries WHERE reason = 'paid_out'"
+    )
+    assert [tuple(row) for row in rows] == [("vendor_payable", 96_000_000), ("vat", 9_600_000)]
+    page = (await client.get("/coordinator/payouts")).text
+    assert "105,600,000원" in page
+    assert page.count(f"/coordinator/payouts/{batch_id}/file") == 1
+    answer = await client.get(f"/coordinator/payouts/{batch_id}/file")
+    [row] = csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig")))
+    assert (row["입금은행"], row["입금계좌번호"], row["이체금액"], row["예금주"]) == (
+        "신한", "110123456789", "105600000", "(주)알파",
+    )  # fmt: skip
+    assert (await client.get(f"/coordinator/payouts/{uuid4()}/file")).status_code == 404
+    await sign_in_as(client, "alpha@test.example")
+    assert (await client.get(f"/coordinator/payouts/{batch_id}/file")).status_code == 403
+    page = (await client.get("/vendor/statement")).text
+    assert "사무국이 지급" in page
+    assert "더 받을 금액" in page
+
+
 async def test_empty_desks_say_so(market, client, sign_in_as) -> None:
     await sign_in_as(client, "alliance@test.example")
     for path, text in (
