@@ -244,7 +244,7 @@ async def list_shares(conn: asyncpg.Connection, *, round_id: int, limit: int = 1
         LEFT JOIN LATERAL (
             SELECT sum(CASE WHEN c.purpose = 'deposit' THEN coalesce(c.capture_krw, c.amount_krw)
                             ELSE c.amount_krw END) AS krw
-            FROM charges c WHERE c.allocation_id = a.id AND c.purpose <> 'refund'
+            FROM charges c WHERE c.allocation_id = a.id AND c.purpose IN ('deposit', 'balance')
               AND c.state NOT IN ('captured', 'released', 'refunded')) d ON true
         WHERE a.round_id = $1 ORDER BY p.placed_at, a.id LIMIT $2
         """,

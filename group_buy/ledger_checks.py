@@ -15,6 +15,8 @@ LEDGER_INVARIANTS: Final[dict[str, str]] = {
                 SELECT pledge_id, CASE purpose WHEN 'refund' THEN amount_krw ELSE -capture_krw END FROM charges
                 WHERE purpose IN ('deposit', 'balance') AND state IN ('captured', 'refunded')
                    OR purpose = 'refund' AND allocation_id IS NOT NULL AND state <> 'released'
+                UNION ALL
+                SELECT pledge_id, -krw FROM current_sponsored_parts
             ) each GROUP BY pledge_id
         ) owed
         FULL JOIN (SELECT pledge_id, sum(signed_krw) AS krw FROM ledger_sides
@@ -45,7 +47,8 @@ LEDGER_INVARIANTS: Final[dict[str, str]] = {
                 SELECT FROM pledges old JOIN pledge_fundings b ON b.pledge_id = old.id AND b.received_krw > 0
                 WHERE old.carried_to_id = p.id))
         ) + (
-            SELECT coalesce(sum(CASE purpose WHEN 'refund' THEN -capture_krw ELSE capture_krw END), 0) FROM charges c
+            SELECT coalesce(sum(CASE WHEN purpose IN ('refund', 'sponsor_refund') THEN -capture_krw ELSE capture_krw END), 0)
+            FROM charges c
             WHERE c.round_id = r.id AND c.state IN ('captured', 'refunded')
               AND NOT (c.purpose = 'deposit' AND c.method = 'transfer')
         )
@@ -96,6 +99,8 @@ LEDGER_INVARIANTS: Final[dict[str, str]] = {
         WHERE r.id IS NULL OR p.round_id <> r.id OR NOT CASE
             WHEN s.account IN ('buyer_receivable', 'deposits_held', 'carried', 'refunds_owed') THEN s.party = p.buyer_id
             WHEN s.account IN ('goods_ordered', 'vendor_payable', 'forfeits') THEN s.party = r.vendor_id
+            WHEN s.account IN ('sponsor_receivable', 'sponsor_refunds_owed') THEN EXISTS (
+                SELECT FROM sponsorships o WHERE o.round_id = r.id AND o.sponsor_id = s.party)
             WHEN s.account = 'platform_fee' THEN s.party = r.coordinator_id
             ELSE s.party IN (r.vendor_id, r.coordinator_id) END
     """,
