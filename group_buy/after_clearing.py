@@ -246,7 +246,7 @@ async def list_shares(conn: asyncpg.Connection, *, round_id: int, limit: int = 1
                             ELSE c.amount_krw - coalesce((SELECT sum(e.amount_krw) FROM receipts e
                                                           WHERE e.charge_id = c.id AND e.kind = 'balance'), 0)
                             END)::bigint AS krw
-            FROM charges c WHERE c.allocation_id = a.id AND c.purpose <> 'refund'
+            FROM charges c WHERE c.allocation_id = a.id AND c.purpose IN ('deposit', 'balance')
               AND c.state NOT IN ('captured', 'released', 'refunded')) d ON true
         WHERE a.round_id = $1 ORDER BY p.placed_at, a.id LIMIT $2
         """,

@@ -18,6 +18,7 @@ from catalog.core.money import vat_krw
 from group_buy.core.charge import CARD_HOLD_KRW_MIN, deposit_krw
 from group_buy.core.round import Round
 from group_buy.order_shares import freeze_shares
+from group_buy.sponsor_parts import OpenBill, split_bills
 
 INVOICE_DUE_TIME: Final = timedelta(days=14)
 """A balance is due this long after clearing, when the terms say nothing else."""
@@ -49,7 +50,7 @@ class AllocatedPledge(msgspec.Struct, frozen=True):
 
 
 class Bill(msgspec.Struct, frozen=True):
-    """One allocation to the won: deposit + balance = total = supply + VAT."""
+    """One allocation to the won: deposit + sponsored + balance = total = supply + VAT."""
 
     allocation_id: UUID
     pledge: AllocatedPledge
@@ -57,6 +58,12 @@ class Bill(msgspec.Struct, frozen=True):
     supply_krw: int
     total_krw: int
     deposit_krw: int
+    sponsored_krw: int = 0
+
+    @property
+    def balance_krw(self) -> int:
+        """What the buyer still pays."""
+        return self.total_krw - self.deposit_krw - self.sponsored_krw
 
 
 def rising_ids(count: int) -> list[UUID]:
@@ -100,6 +107,25 @@ async def write_allocations(
     await _finish_holds(conn, [bill for bill in bills if bill.pledge.hold_charge_id is not None])
     received = [bill for bill in bills if bill.pledge.hold_charge_id is None and bill.deposit_krw]
     await _book_received_deposits(conn, buying_round, received)
+    sponsored = await split_bills(
+        conn,
+        buying_round,
+        [
+            OpenBill(
+                bill.allocation_id,
+                bill.pledge.pledge_id,
+                bill.pledge.buyer_id,
+                bill.total_krw,
+                bill.total_krw - bill.deposit_krw,
+            )
+            for bill in bills
+        ],
+    )
+    if sponsored:
+        bills = [
+            msgspec.structs.replace(bill, sponsored_krw=sponsored.get(bill.allocation_id, 0))
+            for bill in bills
+        ]
     await _issue_invoices(conn, buying_round, bills)
 
 
@@ -187,13 +213,14 @@ async def _issue_invoices(conn: asyncpg.Connection, buying_round: Round, bills: 
                    ((clock_timestamp() + $2) AT TIME ZONE 'Asia/Seoul')::date AS due_on
         ), issued AS (
             INSERT INTO invoices (id, number, allocation_id, buyer_id, vendor_id, supply_krw, vat_krw, total_krw,
-                                  deposit_krw, balance_krw, due_on, reference)
+                                  deposit_krw, sponsored_krw, balance_krw, due_on, reference)
             SELECT bill.id, today.month || n, bill.allocation_id, bill.buyer_id, $1, bill.supply_krw,
-                   bill.total_krw - bill.supply_krw, bill.total_krw, bill.deposit_krw,
-                   bill.total_krw - bill.deposit_krw, today.due_on, 'SFA' || n
+                   bill.total_krw - bill.supply_krw, bill.total_krw, bill.deposit_krw, bill.sponsored_krw,
+                   bill.total_krw - bill.deposit_krw - bill.sponsored_krw, today.due_on, 'SFA' || n
             FROM today, (SELECT *, to_char(nextval('invoice_numbers'), 'FM000000') AS n
-                         FROM unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $9::uuid[])
-                              AS bill (allocation_id, buyer_id, supply_krw, total_krw, deposit_krw, id)) bill
+                         FROM unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $9::uuid[],
+                                     $10::bigint[])
+                              AS bill (allocation_id, buyer_id, supply_krw, total_krw, deposit_krw, id, sponsored_krw)) bill
             RETURNING number, buyer_id
         )
         INSERT INTO notifications (organization_id, kind, data)
@@ -208,8 +235,9 @@ async def _issue_invoices(conn: asyncpg.Connection, buying_round: Round, bills: 
         [bill.deposit_krw for bill in bills],
         buying_round.code,
         rising_ids(len(bills)),
+        [bill.sponsored_krw for bill in bills],
     )
-    owing = [bill for bill in bills if bill.total_krw > bill.deposit_krw]
+    owing = [bill for bill in bills if bill.balance_krw]
     await insert_transfers(
         conn,
         buying_round,
@@ -219,7 +247,7 @@ async def _issue_invoices(conn: asyncpg.Connection, buying_round: Round, bills: 
                 bill.pledge.pledge_id,
                 bill.allocation_id,
                 bill.pledge.buyer_id,
-                bill.total_krw - bill.deposit_krw,
+                bill.balance_krw,
             )
             for bill in owing
         ],

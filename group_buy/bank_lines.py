@@ -51,7 +51,7 @@ async def list_waiting_lines(
                    {BARE_NAME} AS bare_name
             FROM receivables v JOIN organizations o ON o.id = v.buyer_id
             WHERE {MAY_RECEIVE} AND v.open_krw > 0
-              AND (v.kind = 'balance' OR v.round_state IN ('open', 'fill_up', 'closing'))
+              AND (v.kind <> 'deposit' OR v.round_state IN ('open', 'fill_up', 'closing'))
         )
         SELECT s.*, hints.found FROM (
             SELECT s.*, replace(s.searched, ' ', '') AS squeezed FROM bank_line_standings s

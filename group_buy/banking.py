@@ -22,7 +22,7 @@ from group_buy.errors import BankFileRefused
 from group_buy.receipts import RECEIPTS_LOCK, book_receipt
 
 MAY_RECEIVE: Final = (
-    "(v.coordinator_id = $1 OR v.vendor_id = $1 AND v.custody = 'direct' AND v.kind = 'balance')"
+    "(v.coordinator_id = $1 OR v.vendor_id = $1 AND v.custody = 'direct' AND v.kind <> 'deposit')"
 )
 """Whose money it is: a coordinator matches everything of its rounds, a vendor the balances that come to it directly.
 

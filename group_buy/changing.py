@@ -15,6 +15,7 @@ from group_buy.core.round import Round
 from group_buy.receiving import capture_transfer
 from group_buy.refunding import owe_refund
 from group_buy.rounds import ROUND_COLUMNS, pledge_of, read_round
+from group_buy.sponsor_parts import follow_bill, read_sponsored_krw
 
 ChangeReason = Literal["lapsed", "reclearing", "delivery", "survey_exit"]
 
@@ -100,7 +101,9 @@ async def _change(
         forfeited_krw,
         person_id,
     )
-    await _balance_out(conn, buying_round, row, owed_krw=total_krw + row["forfeited_krw"] + forfeited_krw)
+    sponsored_krw = await follow_bill(conn, buying_round, allocation=row, total_krw=total_krw)
+    owed_krw = total_krw + row["forfeited_krw"] + forfeited_krw - sponsored_krw
+    await _balance_out(conn, buying_round, row, owed_krw=owed_krw)
 
 
 async def withdraw_cards(conn: asyncpg.Connection, allocation_id: UUID) -> None:
@@ -143,7 +146,7 @@ async def _taken_deposits(conn: asyncpg.Connection, allocation_id: UUID) -> int:
 
 
 async def balance_out(conn: asyncpg.Connection, allocation_id: UUID) -> None:
-    """Make what an allocation was charged what it owes now, after one of its payments changed its way.
+    """Make what an allocation's buyer was charged what it owes now, after a payment or a sponsor's part changed.
 
     Whoever calls holds the round's lock.
     """
@@ -151,14 +154,15 @@ async def balance_out(conn: asyncpg.Connection, allocation_id: UUID) -> None:
     assert allocation is not None, "allocations are never deleted"
     row = await conn.fetchrow(f"SELECT {ROUND_COLUMNS} FROM rounds r WHERE r.id = $1", allocation["round_id"])
     assert row is not None, "rounds are never deleted"
-    owed_krw = allocation["total_krw"] + allocation["forfeited_krw"]
+    sponsored_krw = await read_sponsored_krw(conn, allocation_id)
+    owed_krw = allocation["total_krw"] + allocation["forfeited_krw"] - sponsored_krw
     await _balance_out(conn, read_round(row), allocation, owed_krw=owed_krw)
 
 
 async def _balance_out(
     conn: asyncpg.Connection, buying_round: Round, row: asyncpg.Record, *, owed_krw: int
 ) -> None:
-    """Make deposits + balances - refunds of an allocation what is owed now, to the won."""
+    """Make deposits + balances - refunds of an allocation what its buyer owes now, to the won."""
     sums = await conn.fetchrow(
         """
         SELECT coalesce(sum(CASE WHEN purpose = 'deposit' OR purpose = 'balance' AND state = 'captured' THEN capture_krw
@@ -166,7 +170,7 @@ async def _balance_out(
                                  WHEN method = 'card' AND capture_krw = 0 THEN 0 ELSE amount_krw END), 0)::bigint
                    AS entered_krw,
                coalesce(sum(amount_krw) FILTER (WHERE purpose = 'balance' AND state = 'due'), 0)::bigint AS due_krw
-        FROM charges WHERE allocation_id = $1 AND state <> 'released'
+        FROM charges WHERE allocation_id = $1 AND state <> 'released' AND sponsorship_id IS NULL
         """,
         row["id"],
     )

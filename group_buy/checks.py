@@ -6,6 +6,7 @@ import asyncpg
 import msgspec
 
 from group_buy.ledger_checks import LEDGER_INVARIANTS
+from group_buy.sponsor_checks import SPONSOR_INVARIANTS
 
 INVARIANTS: Final[dict[str, str]] = {
     "every cleared round sells exactly what its allocations add up to": """
@@ -74,12 +75,13 @@ INVARIANTS: Final[dict[str, str]] = {
     """,
     "deposits and balances without refunds add up to what is owed now": """
         SELECT i.number FROM invoices i JOIN current_allocations a ON a.id = i.allocation_id
-        WHERE a.total_krw + a.forfeited_krw <> (
+        WHERE a.total_krw + a.forfeited_krw - (
+            SELECT coalesce(sum(krw), 0) FROM current_sponsored_parts s WHERE s.allocation_id = a.id) <> (
             SELECT coalesce(sum(CASE WHEN c.purpose = 'deposit' OR c.purpose = 'balance' AND c.state = 'captured'
                                           THEN c.capture_krw
                                      WHEN c.purpose = 'refund' THEN -c.amount_krw
                                      WHEN c.method = 'card' AND c.capture_krw = 0 THEN 0 ELSE c.amount_krw END), 0)
-            FROM charges c WHERE c.allocation_id = i.allocation_id AND c.state <> 'released')
+            FROM charges c WHERE c.allocation_id = i.allocation_id AND c.state <> 'released' AND c.sponsorship_id IS NULL)
     """,
     "no card is captured above its hold, or without an allocation unless it all goes back": """
         SELECT id::text FROM charges c
@@ -127,9 +129,10 @@ INVARIANTS: Final[dict[str, str]] = {
     """,
     "no balance got more by bank than it asks, and one that got it all is captured": """
         SELECT c.id::text FROM charges c
-        JOIN (SELECT charge_id, sum(amount_krw) AS krw FROM receipts WHERE kind = 'balance' GROUP BY charge_id) e
-             ON e.charge_id = c.id
-        WHERE c.purpose = 'balance' AND (e.krw NOT BETWEEN 0 AND c.amount_krw OR (e.krw = c.amount_krw AND c.state = 'due'))
+        JOIN (SELECT charge_id, sum(amount_krw) AS krw FROM receipts
+              WHERE kind IN ('balance', 'sponsored') GROUP BY charge_id) e ON e.charge_id = c.id
+        WHERE c.purpose IN ('balance', 'sponsored')
+          AND (e.krw NOT BETWEEN 0 AND c.amount_krw OR (e.krw = c.amount_krw AND c.state = 'due'))
     """,
     "tax invoices of an allocation begin with one original and never pass below nothing": """
         SELECT allocation_id::text FROM tax_invoices GROUP BY allocation_id
@@ -217,6 +220,7 @@ INVARIANTS: Final[dict[str, str]] = {
            OR s.sha256 IS DISTINCT FROM sha256(coalesce(s.previous_sha256, ''::bytea) || b.digests)
     """,
     **LEDGER_INVARIANTS,
+    **SPONSOR_INVARIANTS,
 }
 """Name → a query whose rows are violations, each naming the row at fault."""
 

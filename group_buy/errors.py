@@ -277,3 +277,35 @@ class GuaranteeExceeded(GroupBuyError):
         self.wanted_krw = wanted_krw
         self.capacity_krw = capacity_krw
         self.committed_krw = committed_krw
+
+
+class SponsorshipNotFound(GroupBuyError):
+    """No sponsorship of this id exists for the one who asks."""
+
+    def __init__(self, sponsorship_id: UUID) -> None:
+        super().__init__(f"no sponsorship {sponsorship_id}")
+        self.sponsorship_id = sponsorship_id
+
+
+class InvalidSponsorship(GroupBuyError):
+    """A field of a sponsorship breaks a rule; `pointer` names it (RFC 6901), `reason` the rule, `found` what stood there."""
+
+    def __init__(self, pointer: str, reason: str, detail: str, *, found: str = "") -> None:
+        super().__init__(detail)
+        self.pointer = pointer
+        self.reason = reason
+        self.detail = detail
+        self.found = found
+
+
+class SponsorshipRefused(GroupBuyError):
+    """The sponsorship cannot be changed so now.
+
+    `reason` is `round_closed`, `too_many`, `sponsors_already`, `id_taken`, `revoked`, or, for letting a sponsor off,
+    `not_cleared` or `nothing_unpaid`.
+    """
+
+    def __init__(self, sponsorship_id: UUID, *, reason: str) -> None:
+        super().__init__(f"sponsorship {sponsorship_id}: {reason}")
+        self.sponsorship_id = sponsorship_id
+        self.reason = reason

@@ -22,7 +22,12 @@ from group_buy.core.ledger import (
 STATEMENT_LINES_MAX: Final = 20_000
 """A statement has at most so many lines; a longer one is asked for by shorter periods."""
 
-STATEMENT_KINDS: Final[Mapping[StatementSide, str]] = {"buyer": "factory", "vendor": "vendor"}
+STATEMENT_KINDS: Final[Mapping[StatementSide, tuple[str, ...]]] = {
+    "buyer": ("factory",),
+    "vendor": ("vendor",),
+    "sponsor": ("factory", "vendor", "coordinator", "partner"),
+}
+"""Which organizations have such a statement. A sponsor may be of any kind, and a buyer or vendor beside that."""
 
 
 class Statement(msgspec.Struct, frozen=True):
@@ -65,15 +70,15 @@ async def read_statement(
     since: date | None = None,
     until: date | None = None,
 ) -> Statement:
-    """Read the statement of the buyer or vendor with this code; days are Korean and both included.
+    """Read the statement of the buyer, vendor or sponsor with this code; days are Korean and both included.
 
     Raises:
-        OrganizationNotFound: no such factory or vendor.
+        OrganizationNotFound: no organization of a kind that has such a statement.
     """
     row = await conn.fetchrow(
-        "SELECT id, code, name_ko, name_en FROM organizations WHERE code = $1 AND kind = $2",
+        "SELECT id, code, name_ko, name_en FROM organizations WHERE code = $1 AND kind = ANY ($2)",
         code,
-        STATEMENT_KINDS[side],
+        list(STATEMENT_KINDS[side]),
     )
     if row is None:
         raise OrganizationNotFound(code)
@@ -82,7 +87,8 @@ async def read_statement(
         """
         SELECT account, sum(signed_krw)::bigint FROM ledger_sides
         WHERE round_id = ANY (ARRAY(SELECT round_id FROM pledges WHERE buyer_id = $1
-                                    UNION SELECT id FROM rounds WHERE vendor_id = $1))
+                                    UNION SELECT id FROM rounds WHERE vendor_id = $1
+                                    UNION SELECT round_id FROM sponsorships WHERE sponsor_id = $1))
           AND party = $1 AND account = ANY ($2) AND $3::date IS NOT NULL
           AND at < ($3::date::timestamp AT TIME ZONE 'Asia/Seoul')
         GROUP BY account
@@ -96,7 +102,8 @@ async def read_statement(
         SELECT s.id, s.at, r.code, s.pledge_id, s.charge_id, s.reason, s.account, s.other_account, s.signed_krw
         FROM ledger_sides s JOIN rounds r ON r.id = s.round_id
         WHERE s.round_id = ANY (ARRAY(SELECT round_id FROM pledges WHERE buyer_id = $1
-                                      UNION SELECT id FROM rounds WHERE vendor_id = $1))
+                                      UNION SELECT id FROM rounds WHERE vendor_id = $1
+                                      UNION SELECT round_id FROM sponsorships WHERE sponsor_id = $1))
           AND s.party = $1 AND s.account = ANY ($2)
           AND ($3::date IS NULL OR s.at >= ($3::date::timestamp AT TIME ZONE 'Asia/Seoul'))
           AND ($4::date IS NULL OR s.at < (($4::date + 1)::timestamp AT TIME ZONE 'Asia/Seoul'))

@@ -18,6 +18,8 @@ LEDGER_INVARIANTS: Final[dict[str, str]] = {
                 UNION ALL
                 SELECT e.pledge_id, -e.amount_krw FROM receipts e JOIN charges c ON c.id = e.charge_id
                 WHERE e.kind = 'balance' AND c.state = 'due'
+                UNION ALL
+                SELECT pledge_id, -krw FROM current_sponsored_parts
             ) each GROUP BY pledge_id
         ) owed
         FULL JOIN (SELECT pledge_id, sum(signed_krw) AS krw FROM ledger_sides
@@ -48,12 +50,13 @@ LEDGER_INVARIANTS: Final[dict[str, str]] = {
                 SELECT FROM pledges old JOIN pledge_fundings b ON b.pledge_id = old.id AND b.received_krw > 0
                 WHERE old.carried_to_id = p.id))
         ) + (
-            SELECT coalesce(sum(CASE purpose WHEN 'refund' THEN -capture_krw ELSE capture_krw END), 0) FROM charges c
+            SELECT coalesce(sum(CASE WHEN purpose IN ('refund', 'sponsor_refund') THEN -capture_krw ELSE capture_krw END), 0)
+            FROM charges c
             WHERE c.round_id = r.id AND c.state IN ('captured', 'refunded')
               AND NOT (c.purpose = 'deposit' AND c.method = 'transfer')
         ) + (
             SELECT coalesce(sum(e.amount_krw), 0) FROM receipts e JOIN charges c ON c.id = e.charge_id
-            WHERE c.round_id = r.id AND e.kind = 'balance' AND c.state = 'due'
+            WHERE c.round_id = r.id AND e.kind IN ('balance', 'sponsored') AND c.state = 'due'
         ) - (SELECT coalesce(sum(amount_krw), 0) FROM payouts p WHERE p.round_id = r.id)
     """,
     "the parts of a balance that banks brought were posted until it was captured, each once": """
@@ -64,11 +67,12 @@ LEDGER_INVARIANTS: Final[dict[str, str]] = {
                            OR (l.debit_account = 'money') <> (e.amount_krw > 0)) AS is_strange,
                    sum(e.amount_krw) AS received_krw
             FROM receipts e LEFT JOIN ledger_entries l ON l.receipt_id = e.id
-            WHERE e.charge_id = c.id AND e.kind = 'balance') parts ON true
-        WHERE c.purpose = 'balance' AND (parts.is_strange OR CASE c.state
+            WHERE e.charge_id = c.id AND e.kind IN ('balance', 'sponsored')) parts ON true
+        WHERE c.purpose IN ('balance', 'sponsored') AND (parts.is_strange OR CASE c.state
             WHEN 'due' THEN coalesce(parts.krw, 0) <> coalesce(parts.received_krw, 0)
             WHEN 'captured' THEN c.capture_krw <> coalesce(parts.krw, 0) + coalesce((
-                SELECT sum(amount_krw) FROM ledger_entries l WHERE l.charge_id = c.id AND l.reason = 'balance_paid'), 0)
+                SELECT sum(amount_krw) FROM ledger_entries l WHERE l.charge_id = c.id
+                  AND l.reason IN ('balance_paid', 'sponsor_paid')), 0)
             ELSE coalesce(parts.krw, 0) <> 0 END)
     """,
     "a surplus is owed back to the won": """
@@ -133,6 +137,8 @@ LEDGER_INVARIANTS: Final[dict[str, str]] = {
         WHERE r.id IS NULL OR p.round_id <> r.id OR NOT CASE
             WHEN s.account IN ('buyer_receivable', 'deposits_held', 'carried', 'refunds_owed') THEN s.party = p.buyer_id
             WHEN s.account IN ('goods_ordered', 'vendor_payable', 'forfeits') THEN s.party = r.vendor_id
+            WHEN s.account IN ('sponsor_receivable', 'sponsor_refunds_owed') THEN EXISTS (
+                SELECT FROM sponsorships o WHERE o.round_id = r.id AND o.sponsor_id = s.party)
             WHEN s.account = 'platform_fee' THEN s.party = r.coordinator_id
             ELSE s.party IN (r.vendor_id, r.coordinator_id) END
     """,

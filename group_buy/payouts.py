@@ -17,10 +17,12 @@ PAYABLE = """
            coalesce((SELECT sum(amount_krw) FROM payouts p WHERE p.round_id = r.id), 0)::bigint AS earlier_krw
     FROM rounds r
     CROSS JOIN LATERAL (
-        SELECT coalesce(sum(CASE c.purpose WHEN 'refund' THEN -c.amount_krw ELSE c.capture_krw END), 0)::bigint AS krw
+        SELECT coalesce(sum(CASE WHEN c.purpose IN ('refund', 'sponsor_refund') THEN -c.amount_krw
+                                 ELSE c.capture_krw END), 0)::bigint AS krw
         FROM charges c
         WHERE c.round_id = r.id AND c.allocation_id IS NOT NULL AND (c.method = 'card' OR r.custody = 'operator')
-          AND CASE c.purpose WHEN 'refund' THEN c.state <> 'released' ELSE c.state IN ('captured', 'refunded') END) held
+          AND CASE WHEN c.purpose IN ('refund', 'sponsor_refund') THEN c.state <> 'released'
+                   ELSE c.state IN ('captured', 'refunded') END) held
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(a.supply_krw), 0)::bigint * r.commission_bp / 10000 AS krw
         FROM current_allocations a WHERE a.round_id = r.id) fee

@@ -14,11 +14,12 @@ from group_buy.allocating import insert_transfers
 from group_buy.errors import BankLineRefused
 from group_buy.receiving import capture_transfer, verify_funding
 from group_buy.rounds import ROUND_COLUMNS, ROUND_LOCK, read_round
+from group_buy.sponsor_receipts import book_sponsor_receipt, take_back_sponsored
 
 RECEIPTS_LOCK: Final = 7308
 """Transaction lock: receipts are booked one file at a time, so that no line is used twice."""
 
-ReceiptKind = Literal["balance", "deposit", "surplus"]
+ReceiptKind = Literal["balance", "deposit", "surplus", "sponsored"]
 
 
 async def book_receipt(
@@ -34,6 +35,16 @@ async def book_receipt(
     state = await conn.fetchval("SELECT state FROM rounds WHERE id = $1 FOR SHARE", target["round_id"])
     target = await conn.fetchrow("SELECT * FROM receivables WHERE reference = $1", reference)
     assert target is not None, "references are never taken away"
+    if target["kind"] == "sponsored":
+        await book_sponsor_receipt(
+            conn,
+            bank_line_id=bank_line_id,
+            reference=reference,
+            amount_krw=amount_krw,
+            note=note,
+            actor=actor,
+        )
+        return
     entries: list[tuple[ReceiptKind, UUID | None, int]] = []
     left_krw = amount_krw
     if target["kind"] == "deposit" and state in {"open", "fill_up", "closing", "announced"}:
@@ -212,6 +223,8 @@ async def _take_back(
         if charge_state != "due":
             raise BankLineRefused(bank_line_id, reason="refund_paid", open_krw=0)
         await capture_transfer(conn, charge_id=row["charge_id"], actor=actor)
+    elif row["kind"] == "sponsored":
+        await take_back_sponsored(conn, row["charge_id"], krw, actor=actor)
     elif row["kind"] == "balance":
         if charge_state == "captured":
             await _owe_anew(conn, pledge_id, row["allocation_id"], krw, actor)

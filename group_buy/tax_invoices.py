@@ -90,7 +90,8 @@ async def list_tax_invoices(
         f"""
         SELECT t.id, t.kind, t.written_on, r.code, i.number, r.title_ko, t.quantity, a.unit_price_krw,
                t.supply_krw, t.vat_krw, t.total_krw,
-               NOT EXISTS (SELECT FROM charges c WHERE c.allocation_id = a.id AND c.purpose = 'balance' AND c.state = 'due'),
+               NOT EXISTS (SELECT FROM charges c WHERE c.allocation_id = a.id
+                           AND c.purpose IN ('balance', 'sponsored') AND c.state = 'due'),
                n.approval_number, first_n.approval_number, vendor.party, buyer.party
         FROM tax_invoices t
         JOIN current_allocations a ON a.id = t.allocation_id

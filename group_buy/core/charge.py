@@ -9,7 +9,7 @@ from catalog.core.money import CHARGE_KRW_MAX, prorate_krw
 ChargeState = Literal[
     "due", "processing", "action_required", "authorized", "captured", "released", "failed", "refunded"
 ]
-ChargePurpose = Literal["deposit", "balance", "refund"]
+ChargePurpose = Literal["deposit", "balance", "refund", "sponsored", "sponsor_refund"]
 ChargeMethod = Literal["card", "transfer"]
 
 CHARGE_TRANSITIONS: Final[dict[ChargeState, frozenset[ChargeState]]] = {

@@ -19,6 +19,8 @@ Account = Literal[
     "forfeits",
     "money",
     "platform_fee",
+    "sponsor_receivable",
+    "sponsor_refunds_owed",
 ]
 EntryReason = Literal[
     "deposit_received",
@@ -41,15 +43,18 @@ EntryReason = Literal[
     "receipt_undone",
     "surplus_received",
     "paid_out",
+    "sponsored",
+    "sponsor_paid",
 ]
-StatementSide = Literal["buyer", "vendor"]
+StatementSide = Literal["buyer", "vendor", "sponsor"]
 
-DEBIT_ACCOUNTS: Final[frozenset[Account]] = frozenset({"buyer_receivable", "money"})
+DEBIT_ACCOUNTS: Final[frozenset[Account]] = frozenset({"buyer_receivable", "money", "sponsor_receivable"})
 """Claims and money: their balance is debits less credits. Of every other account it is credits less debits."""
 
 STATEMENT_ACCOUNTS: Final[Mapping[StatementSide, tuple[Account, ...]]] = {
     "buyer": ("buyer_receivable", "deposits_held", "refunds_owed", "carried"),
     "vendor": ("goods_ordered", "vendor_payable", "vat", "forfeits", "money"),
+    "sponsor": ("sponsor_receivable", "sponsor_refunds_owed"),
 }
 """The accounts that an organization sees of its own on its statement."""
 

@@ -7,14 +7,17 @@ from typing import Final, Literal
 
 import msgspec
 
-ReceivableKind = Literal["balance", "deposit"]
+ReceivableKind = Literal["balance", "deposit", "sponsored"]
 UnmatchedReason = Literal["no_reference", "unknown_reference", "nothing_open", "several"]
 
-_REFERENCE: Final = re.compile(r"SF([AP])[ \-.]?([0-9]{6,12})(?![0-9])")
+_REFERENCE: Final = re.compile(r"SF([APS])[ \-.]?([0-9]{6,12})(?![0-9])")
 
 
 class Receivable(msgspec.Struct, frozen=True):
-    """What may be paid under a reference: a balance by its invoice, or the deposit of a pledge; `open_krw` is missing."""
+    """What may be paid under a reference: a balance by its invoice, the deposit of a pledge, or what a sponsor owes.
+
+    `open_krw` is missing; `buyer_id` is who pays, of a sponsorship the sponsor.
+    """
 
     reference: str
     kind: ReceivableKind

@@ -59,3 +59,21 @@ def _divided(budget_krw: int, bills: Sequence[MemberBill]) -> list[int]:
             paid[i] += part_krw
             budget_krw -= part_krw
     return paid
+
+
+class PledgedPart(msgspec.Struct, frozen=True):
+    """What a sponsor was to pay of one bill when the round cleared; won, with VAT."""
+
+    krw: int
+    total_krw: int
+
+
+def changed_part_krw(sponsorship: Sponsorship, first: PledgedPart, bill: MemberBill) -> int:
+    """Return what the sponsor pays of a bill that changed after the round cleared, in won: 0 to what is open.
+
+    A share stays a share of what is bought. A top-up shrinks in the bill's proportion, rounded down, and never grows:
+    it was divided among all members, and one member's loss is no other member's gain. Other bills are not touched.
+    """
+    if sponsorship.kind == "share":
+        return sponsored_krw(sponsorship, [bill])[0]
+    return min(first.krw * min(bill.total_krw, first.total_krw) // first.total_krw, bill.open_krw)

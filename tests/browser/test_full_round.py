@@ -145,7 +145,9 @@ def open_the_round(walk: Walk) -> None:
     page.get_by_label("공급 조건").select_option(OFFER)
     page.get_by_role("button", name="맞는 수요 보기").click()
     page.get_by_label("회차 코드").fill(CODE)
-    page.get_by_label("마감(한국 시각)", exact=True).fill(f"{datetime.now(KOREA) + timedelta(days=3):%Y-%m-%dT%H:%M}")
+    page.get_by_label("마감(한국 시각)", exact=True).fill(
+        f"{datetime.now(KOREA) + timedelta(days=3):%Y-%m-%dT%H:%M}"
+    )
     page.get_by_label("보증금(%)").fill("10")
     page.get_by_label("운영자가 앞당겨 마감할 수 있음").check()
     page.get_by_role("button", name="회차 만들기").click()
@@ -348,7 +350,12 @@ def rest_and_settlement(walk: Walk) -> None:
 def payout_and_statements(walk: Walk) -> None:
     page = walk.narae
     menu(page, "공급기업", "세금계산서", "세금계산서 정보")
-    for label, text in {"대표자 성명": "윤로봇", "은행": "나라은행", "계좌번호": "302-11-445566", "예금주": "나래로봇"}.items():
+    for label, text in {
+        "대표자 성명": "윤로봇",
+        "은행": "나라은행",
+        "계좌번호": "302-11-445566",
+        "예금주": "나래로봇",
+    }.items():
         page.get_by_label(label, exact=True).fill(text)
     page.get_by_role("button", name="저장").click()
     done(page, "저장했습니다")

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from builders import a_coordinator, a_pledge, a_round, fund
+from builders import a_coordinator, a_person, a_pledge, a_round, an_organization, fund
 
 from catalog.errors import OrganizationNotFound
 from catalog.events import Actor
@@ -24,6 +24,7 @@ from group_buy.ledger import read_statement, read_trial_balance
 from group_buy.payouts import make_payout_batch
 from group_buy.reading import list_charges
 from group_buy.receiving import mark_transferred
+from group_buy.sponsoring import confirm_sponsorship, make_sponsorship
 
 TRIGGERS = {
     "charges_post_new": "charges",
@@ -35,13 +36,15 @@ TRIGGERS = {
     "clearings_post_pool": "clearings",
     "receipts_post": "receipts",
     "payouts_post": "payouts",
+    "sponsored_parts_post": "sponsored_parts",
+    "charges_post_sponsor": "charges",
 }
 
 
 async def a_whole_life(
     conn: asyncpg.Connection, *, custody: Custody = "direct", commission_bp: int = 250
 ) -> tuple[Actor, list[Pledge]]:
-    """Deposits, clearing, a lapse that the pool makes good, an order, a part of a balance by bank, a short delivery,
+    """Deposits, a sponsor, clearing, a lapse that the pool makes good, an order, a part of a balance by bank, a short delivery,
     a balance by hand, a refund, and a payout where the coordinator holds the money.
     """
     actor = await a_coordinator(conn)
@@ -53,9 +56,13 @@ async def a_whole_life(
     for pledge in pledges:
         await fund(conn, pledge, received_krw=700_000)
     await fund(conn, await a_pledge(conn, buying_round, "late", 9, quantity_min=9), received_krw=50_000)
+    await a_confirmed_sponsorship(conn, actor, "f0", "f2")
     await begin_closing(conn, code="round", early=True)
     assert await clear_if_decided(conn, code="round")
     mine = actor.organization_id or 0
+    for charge in await list_charges(conn, round_id=buying_round.id):
+        if charge.purpose == "sponsored":
+            await mark_transferred(conn, charge_id=charge.id, coordinator_id=mine, actor=actor)
     await lapse_pledges(
         conn, code="round", pledge_ids=frozenset({pledges[2].id}), actor=actor, coordinator_id=mine
     )
@@ -74,9 +81,10 @@ async def a_whole_life(
     await record_delivery(conn, code="round", quantity=8, actor=actor)
     refunds = [
         c for c in await list_charges(conn, round_id=buying_round.id)
-        if c.purpose == "refund" and c.state == "due"
+        if c.purpose in ("refund", "sponsor_refund") and c.state == "due"
     ]  # fmt: skip
-    for refund in refunds[:1]:
+    assert {refund.purpose for refund in refunds} == {"refund", "sponsor_refund"}
+    for refund in refunds[:1] + [each for each in refunds if each.purpose == "sponsor_refund"][:1]:
         await mark_transferred(conn, charge_id=refund.id, coordinator_id=mine, actor=actor)
     await conn.execute(
         """
@@ -87,6 +95,18 @@ async def a_whole_life(
     )
     await make_payout_batch(conn, batch_id=uuid4(), actor=actor)
     return actor, pledges
+
+
+async def a_confirmed_sponsorship(conn: asyncpg.Connection, coordinator: Actor, *members: str) -> None:
+    """Thirty percent of each member's total."""
+    sponsorship_id = uuid4()
+    sponsor_id = await an_organization(conn, "sponsor", kind="partner")
+    sponsor = Actor(await a_person(conn, "sponsor", roles=("finance",)), sponsor_id)
+    await make_sponsorship(
+        conn, sponsorship_id=sponsorship_id, round_code="round", sponsor_code="sponsor", kind="share", share_bp=3000,
+        krw_max=None, member_codes=members, note="", actor=coordinator,
+    )  # fmt: skip
+    await confirm_sponsorship(conn, sponsorship_id=sponsorship_id, actor=sponsor)
 
 
 async def broken(conn: asyncpg.Connection) -> list[str]:
@@ -183,10 +203,10 @@ async def test_a_charge_is_posted_once_however_often_it_is_asked(
     assert await conn.fetchval("SELECT count(*) FROM ledger_entries") == before
 
 
-@pytest.mark.parametrize("side", ["buyer", "vendor"])
+@pytest.mark.parametrize("side", ["buyer", "vendor", "sponsor"])
 async def test_a_statement_adds_up_to_the_ledger(checked: asyncpg.Connection, side: str) -> None:
     await a_whole_life(checked)
-    code = "f0" if side == "buyer" else "vendor-of-offer-of-round"
+    code = "f0" if side == "buyer" else "sponsor"
     code = await checked.fetchval(
         "SELECT code FROM organizations WHERE id = (SELECT vendor_id FROM rounds)"
     ) if side == "vendor" else code  # fmt: skip
