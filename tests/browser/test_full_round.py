@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from browser.test_main_job import fill_card, reload_until
-from browser.walk import KOREA, Walk, figure, follow, look, says
+from browser.test_main_job import fill_card
+from browser.walk import KOREA, PATIENCE_MS, Walk, await_text, figure, follow, look, says
 from demo_process import DemoProcess
 from playwright.sync_api import Browser, Locator, Page, expect
 from visitor import CARD_DECLINED_LATER, CARD_OK, run_marketplace
@@ -25,6 +25,9 @@ OFFER: Final = "offer-lathe-tending-cobot"
 FIRST, AT_FOUR, AT_EIGHT = 72_450_000, 70_210_000, 67_230_000
 """The offer's prices from 2, 4 and 8 units on, won without VAT."""
 COMMISSION_BP: Final = 300
+SUPPLY_KRW: Final = 6 * AT_FOUR
+FEE_KRW: Final = SUPPLY_KRW * COMMISSION_BP // 10_000
+"""What is delivered in the end, without VAT, and what the operator keeps of it."""
 PART_KRW: Final = 100_000_000
 """What Hanbit sends first of its balance."""
 
@@ -47,7 +50,9 @@ def walk(browser: Browser, tmp_path: Path, live: None) -> Iterator[Walk]:
     settlement = {"MARKETPLACE_CUSTODY": "operator", "MARKETPLACE_COMMISSION_BP": str(COMMISSION_BP)}
     with DemoProcess(tmp_path / "data", **settlement) as demo:
         walk = Walk(demo, browser, tmp_path, CODE)
+        expect.set_options(timeout=PATIENCE_MS)
         yield walk
+        expect.set_options(timeout=None)
         walk.close()
 
 
@@ -156,7 +161,7 @@ def pay_from_the_message(walk: Walk) -> None:
     """
     page = walk.daeseong
     follow(page, "알림")
-    reload_until(page, "카드 결제가 거절되었습니다")
+    await_text(page, "카드 결제가 거절되었습니다")
     look(page, "03-message")
     page.get_by_role("button", name=re.compile("카드 결제가 거절되었습니다.*협동로봇")).first.click()
     expect(page.get_by_role("heading", name="카드로 결제")).to_be_visible()
@@ -168,11 +173,11 @@ def pay_from_the_message(walk: Walk) -> None:
     fill_card(page, CARD_OK)
     page.get_by_role("button", name="이 카드로 승인하기").click()
     says(page, "보증금을 승인했습니다")
-    reload_until(walk.coordinator, f"{won(AT_EIGHT)} × 9")
+    await_text(walk.coordinator, f"{won(AT_EIGHT)} × 9")
     provider.expire(payment)
     provider.inject()
     follow(page, "내 업무")
-    reload_until(page, "카드사가 거절함")
+    await_text(page, "카드사가 거절함")
     row = own(page).get_by_role("row", name="보증금")
     expect(row).to_contain_text(won(deposit(2, AT_EIGHT)))
     expect(row.get_by_role("link", name="지금 결제")).to_be_visible()
@@ -187,7 +192,7 @@ def let_the_grace_end(walk: Walk) -> None:
         WHERE grace_until IS NOT NULL AND round_id = (SELECT id FROM rounds WHERE code = $1)
         """
     )
-    reload_until(walk.coordinator, "단가 인상 동의 요청")
+    await_text(walk.coordinator, "단가 인상 동의 요청")
     article = own(walk.daeseong)
     expect(article).to_contain_text("배정 없음")
     article.locator("summary").click()
@@ -213,6 +218,7 @@ def agree_to_the_dearer_price(walk: Walk) -> None:
     look(page, "08-question-en")
     page.get_by_role("button", name=f"Agree to ₩{AT_FOUR:,}").click()
     says(page, "Your answer")
+    expect(page.locator("main")).to_contain_text(f"₩{AT_EIGHT:,}")
     look(page, "09-agreed-en")
     follow(page, "한국어")
     for page, units in ((walk.mirae, 4), (walk.hanbit, 3)):
@@ -283,7 +289,7 @@ def give_one_unit_back(walk: Walk) -> None:
     refund.get_by_role("button", name="송금했음").click()
     says(walk.coordinator, "환불 송금을 기록했습니다")
     follow(walk.mirae, "내 업무")
-    reload_until(walk.mirae, "환불됨")
+    await_text(walk.mirae, "환불됨")
     article = own(walk.mirae)
     paid = {"낸 돈": with_vat(4, AT_FOUR), "돌려받은 돈": back_krw, "더 낼 돈": 0}
     for name, krw in paid.items():
@@ -293,7 +299,7 @@ def give_one_unit_back(walk: Walk) -> None:
     expect(by_card.filter(has_text="납부 완료")).to_have_count(1)
     expect(article.locator("details li").filter(has_text="환불 완료")).to_have_count(2)
     look(walk.mirae, "17-refunded")
-    draw_up_tax_invoices(walk.narae, supply_krw=6 * AT_FOUR, name="18-correction")
+    draw_up_tax_invoices(walk.narae, supply_krw=SUPPLY_KRW, name="18-correction")
     expect(walk.narae.get_by_role("row").filter(has_text="수정: 환입")).to_contain_text(f"-{won(back_krw)}")
 
 
@@ -323,19 +329,17 @@ def pay_the_vendor(walk: Walk) -> None:
     says(page, "저장했습니다")
     page = walk.coordinator
     follow(page, "운영", "지급")
-    supply_krw = 6 * AT_FOUR
-    fee_krw = supply_krw * COMMISSION_BP // 10_000
-    due_krw = supply_krw + supply_krw // 10 - fee_krw - fee_krw // 10
+    due_krw = SUPPLY_KRW + SUPPLY_KRW // 10 - FEE_KRW - FEE_KRW // 10
     row = page.get_by_role("row").filter(has_text=CODE)
-    for krw in (supply_krw + supply_krw // 10, fee_krw, fee_krw // 10, due_krw):
+    for krw in (SUPPLY_KRW + SUPPLY_KRW // 10, FEE_KRW, FEE_KRW // 10, due_krw):
         expect(row).to_contain_text(won(krw))
     page.get_by_role("button", name="지급 묶음 만들기").click()
     says(page, "지급 파일을 만들었습니다")
     look(page, "20-paid-out")
     follow(walk.narae, "공급기업", "거래 명세")
     figure(walk.narae, "납품할 금액", won(0))
-    figure(walk.narae, "공급 대금(수수료 뺌)", won(supply_krw - fee_krw - fee_krw // 10))
-    figure(walk.narae, "부가세", won(supply_krw // 10))
+    figure(walk.narae, "공급 대금(수수료 뺌)", won(SUPPLY_KRW - FEE_KRW - FEE_KRW // 10))
+    figure(walk.narae, "부가세", won(SUPPLY_KRW // 10))
     expect(walk.narae.get_by_role("row").filter(has_text="나라은행")).to_contain_text(won(due_krw))
     look(walk.narae, "21-vendor-statement")
 
@@ -347,17 +351,15 @@ def read_the_ledger(walk: Walk) -> None:
     page.get_by_label("회차").select_option(CODE)
     page.get_by_role("button", name="보기").click()
     look(page, "22-ledger")
-    supply_krw = 6 * AT_FOUR
-    fee_krw = supply_krw * COMMISSION_BP // 10_000
     balances = {
         "더 낼 금액": 0,
         "맡긴 보증금": 0,
         "돌려받을 금액": 0,
         "납품할 금액": 0,
-        "받은 돈": supply_krw + supply_krw // 10,
-        "중개 수수료": fee_krw,
-        "부가세": supply_krw // 10 + fee_krw // 10,
-        "공급 대금(수수료 뺌)": supply_krw - fee_krw - fee_krw // 10,
+        "받은 돈": SUPPLY_KRW + SUPPLY_KRW // 10,
+        "중개 수수료": FEE_KRW,
+        "부가세": SUPPLY_KRW // 10 + FEE_KRW // 10,
+        "공급 대금(수수료 뺌)": SUPPLY_KRW - FEE_KRW - FEE_KRW // 10,
         "차이": 0,
     }
     for account, krw in balances.items():
@@ -389,3 +391,9 @@ def test_a_whole_round_in_the_browser_is_settled_to_the_won(walk: Walk) -> None:
     for verb in ("check", "reconcile"):
         code, answer = run_marketplace(walk.demo, verb)
         assert (code, answer["ok"]) == (0, True), answer
+    code, statement = run_marketplace(walk.demo, "statement", "vendor", "narae-robot")
+    balances = {each["account"]: each["balance_krw"] for each in statement["balances"]}
+    assert (code, balances["vendor_payable"] + balances["vat"]) == (
+        0,
+        SUPPLY_KRW * 11 // 10 - FEE_KRW * 11 // 10,
+    )

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 import msgspec
-from browser.test_main_job import sign_in
+from browser.test_main_job import reload_until, sign_in
 from demo_process import DemoProcess
 from playwright.sync_api import Browser, Page, expect
 
@@ -18,6 +18,8 @@ from marketplace.embedded_postgres import EmbeddedPostgres
 from marketplace.payments.local_stripe import LocalStripe
 
 KOREA: Final = ZoneInfo("Asia/Seoul")
+PATIENCE_MS: Final = 20_000
+"""The walk is long, and the machine may be busy: a page is waited for, never slept for."""
 
 
 class Bank:
@@ -56,7 +58,7 @@ class Walk:
 
     def _window(self, browser: Browser, name: str) -> Page:
         page = browser.new_context(locale="ko-KR", timezone_id="Asia/Seoul").new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE_MS)
         sign_in(page, self.demo, f"{name}@demo.example")
         return page
 
@@ -90,6 +92,11 @@ def look(page: Page, name: str) -> None:
     """Keep a picture of the page, where WALK_PICTURES names a folder."""
     if folder := os.environ.get("WALK_PICTURES"):
         page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+def await_text(page: Page, text: str) -> None:
+    """Look again until a page says what the background does."""
+    reload_until(page, text, seconds_max=60)
 
 
 def follow(page: Page, *names: str) -> None:
