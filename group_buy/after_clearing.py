@@ -160,7 +160,8 @@ async def list_decisions(conn: asyncpg.Connection, *, round_id: int, code: str) 
 
 CONSENT = """
     SELECT c.pledge_id, p.buyer_id, b.name_ko, b.name_en, r.code, r.title_ko, r.title_en, c.unit_price_krw,
-           coalesce(a.unit_price_krw, r.unit_price_krw), coalesce(a.quantity, 0), c.asked_at, c.due_at, c.answer,
+           coalesce((d.outcome->>'unit_price_krw')::bigint, a.unit_price_krw, r.unit_price_krw),
+           coalesce(a.quantity, 0), c.asked_at, c.due_at, c.answer,
            c.answered_at, c.answer IS NULL AND clock_timestamp() < c.due_at AND r.state = 'cleared' AS is_open,
            (SELECT coalesce(jsonb_agg(jsonb_build_object(
                 'quantity_min', l.quantity_min, 'quantity_max', l.quantity_max,
@@ -170,9 +171,10 @@ CONSENT = """
                 SELECT max(version) FROM pledge_versions WHERE pledge_id = p.id)) AS lines
     FROM price_consents c JOIN pledges p ON p.id = c.pledge_id JOIN rounds r ON r.id = c.round_id
     JOIN organizations b ON b.id = p.buyer_id LEFT JOIN current_allocations a ON a.pledge_id = p.id
-    LEFT JOIN LATERAL (SELECT outcome FROM clearings WHERE round_id = r.id AND kind <> 'delivery'
+    LEFT JOIN LATERAL (SELECT outcome FROM clearings WHERE round_id = r.id AND kind <> 'delivery' AND at <= c.asked_at
                        ORDER BY clearing_no DESC LIMIT 1) d ON true
 """
+"""Beside a question stands the decision that stood when it was asked, also after a later one."""
 
 
 def _read_consent(row: asyncpg.Record) -> ConsentView:

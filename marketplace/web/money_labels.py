@@ -42,7 +42,7 @@ MONEY_LABELS: Mapping[str, Mapping[str, str]] = {
         "carried": N_("이월 중"),
         "refunds_owed": N_("돌려받을 금액"),
         "goods_ordered": N_("납품할 금액"),
-        "vendor_payable": N_("공급 대금(공급가액, 수수료 뺌)"),
+        "vendor_payable": N_("공급 대금(수수료 뺌)"),
         "vat": N_("부가세"),
         "forfeits": N_("몰취 보증금"),
         "money": N_("받은 돈"),
