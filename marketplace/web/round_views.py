@@ -134,7 +134,7 @@ def shown_charge(
 ) -> dict[str, Any]:
     """One row of a table of charges; the amount is what was taken once it is known."""
     taken = charge.capture_krw if charge.state == "captured" and charge.capture_krw else charge.amount_krw
-    name_ko, name_en = names.get(charge.buyer_id, ("", ""))
+    name_ko, name_en = names.get(charge.sponsor_id or charge.buyer_id, ("", ""))
     return {
         "id": str(charge.id),
         "organization_ko": name_ko,

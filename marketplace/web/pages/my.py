@@ -12,6 +12,7 @@ from group_buy.core.round import takes_pledges
 from group_buy.order_shares import find_order_share
 from group_buy.reading import get_invoice, list_buyer_pledges, list_charges
 from group_buy.single_purchasing import list_single_purchases
+from group_buy.sponsor_reading import find_promises
 from marketplace.deps import AnyRequest, Conn, Gateway, User, signed_in
 from marketplace.web.i18n import gettext
 from marketplace.web.render import page_response
@@ -28,6 +29,7 @@ async def my_pledges_page(request: AnyRequest, conn: Conn, user: User, gateway: 
     pledges = await list_buyer_pledges(conn, buyer_id=me.organization_id)
     charges = await list_charges(conn, buyer_id=me.organization_id)
     changes = await list_changes(conn, buyer_id=me.organization_id)
+    promises = await find_promises(conn, buyer_id=me.organization_id)
     surveys = {each.pledge_id: each for each in await list_surveys(conn, buyer_id=me.organization_id)}
     rows = []
     for pledge in pledges:
@@ -42,6 +44,7 @@ async def my_pledges_page(request: AnyRequest, conn: Conn, user: User, gateway: 
             shown_pledge(pledge, is_open=is_open)
             | {
                 "charges": own,
+                "promises": [each for each in promises if each.round_code == pledge.round_code],
                 "changes": [each for each in changes if each.pledge_id == pledge.id],
                 "survey": surveys.get(pledge.id),
             }
