@@ -70,7 +70,7 @@ MONEY_LABELS: Mapping[str, Mapping[str, str]] = {
     },
     "sponsorship_kind": {"share": N_("비율 후원"), "top_up": N_("정액 후원")},
     "sponsorship_state": {
-        "offered": N_("후원 기업 확인 대기"),
+        "offered": N_("확인 대기"),
         "confirmed": N_("확인됨"),
         "revoked": N_("거둠"),
         "lapsed": N_("확인 없이 마감됨"),

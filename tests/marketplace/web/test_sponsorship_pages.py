@@ -65,7 +65,7 @@ async def test_an_offer_is_confirmed_becomes_due_and_is_paid_by_its_reference(
     market = sponsored_market
     assert (await offer(client, submit, sign_in_as)).status_code == 303
     page = (await client.get(BASE)).text
-    assert "후원 기업 확인 대기" in page
+    assert "확인 대기" in page
     assert "12.5" in page
     sponsorship_id = await market.conn.fetchval("SELECT id FROM sponsorships")
     await sign_in_as(client, "mill@test.example")
