@@ -37,7 +37,8 @@ PLEDGE_VIEW = f"""
                 WHERE pledge_id = pledge.id AND state = 'placed')) AS lines,
            (SELECT jsonb_build_object('quantity', a.quantity, 'unit_price_krw', a.unit_price_krw,
                 'supply_krw', a.supply_krw, 'vat_krw', a.vat_krw, 'total_krw', a.total_krw,
-                'deposit_krw', i.deposit_krw, 'balance_krw', i.balance_krw, 'invoice_number', i.number)
+                'deposit_krw', i.deposit_krw, 'sponsored_krw', i.sponsored_krw,
+                'balance_krw', i.balance_krw, 'invoice_number', i.number)
             FROM current_allocations a JOIN invoices i ON i.allocation_id = a.id
             WHERE a.pledge_id = pledge.id) AS allocation, pledge.version,
            owed.reference, coalesce(owed.open_krw, 0) AS deposit_open_krw
@@ -55,7 +56,7 @@ PLEDGE_VIEW = f"""
 
 
 class PledgeAllocation(msgspec.Struct, frozen=True):
-    """What a pledge got; won. deposit + balance = total = supply + VAT."""
+    """What a pledge got; won. deposit + sponsored + balance = total when the round cleared; total = supply + VAT."""
 
     quantity: int
     unit_price_krw: int
@@ -63,6 +64,7 @@ class PledgeAllocation(msgspec.Struct, frozen=True):
     vat_krw: int
     total_krw: int
     deposit_krw: int
+    sponsored_krw: int
     balance_krw: int
     invoice_number: str
 
@@ -112,7 +114,10 @@ class PledgeView(msgspec.Struct, frozen=True):
 
 
 class ChargeView(msgspec.Struct, frozen=True):
-    """One charge as its buyer or coordinator sees it; `received_krw` of a balance came by bank already."""
+    """One charge as its buyer or coordinator sees it; `received_krw` of a balance came by bank already.
+
+    `sponsor_id`: the organization that pays it, or is paid back, when that is not the buyer.
+    """
 
     id: UUID
     pledge_id: UUID
@@ -129,6 +134,7 @@ class ChargeView(msgspec.Struct, frozen=True):
     grace_until: datetime | None
     is_on_session: bool
     received_krw: int
+    sponsor_id: int | None
 
     @property
     def may_pay(self) -> bool:
@@ -179,6 +185,7 @@ class InvoiceView(msgspec.Struct, frozen=True):
     vat_krw: int
     total_krw: int
     deposit_krw: int
+    sponsored_krw: int
     balance_krw: int
     issued_at: datetime
     due_on: date
@@ -229,7 +236,7 @@ async def list_charges(
     round_id: int | None = None,
     limit: int = 1000,
 ) -> list[ChargeView]:
-    """List charges of a buyer, or of a round, or of both, in order of being due."""
+    """List charges of a buyer (without its sponsors'), or of a round, or of both, in order of being due."""
     rows = await conn.fetch(
         """
         SELECT c.id, c.pledge_id, c.buyer_id, c.purpose, c.method, c.amount_krw, c.capture_krw, c.state, c.attempt,
@@ -239,10 +246,13 @@ async def list_charges(
                coalesce((SELECT is_on_session FROM charge_attempts a
                          WHERE a.charge_id = c.id AND a.attempt = c.attempt), false),
                coalesce((SELECT sum(amount_krw) FROM receipts e
-                         WHERE e.charge_id = c.id AND e.kind = 'balance'), 0)::bigint
+                         WHERE e.charge_id = c.id AND e.kind IN ('balance', 'sponsored')), 0)::bigint,
+               s.sponsor_id
         FROM charges c
-        LEFT JOIN invoices i ON i.allocation_id = c.allocation_id AND c.purpose = 'balance'
-        WHERE ($1::bigint IS NULL OR c.buyer_id = $1) AND ($2::bigint IS NULL OR c.round_id = $2)
+        LEFT JOIN invoices i ON i.allocation_id = c.allocation_id AND c.purpose IN ('balance', 'sponsored')
+        LEFT JOIN sponsorships s ON s.id = c.sponsorship_id
+        WHERE ($1::bigint IS NULL OR (c.buyer_id = $1 AND c.sponsorship_id IS NULL))
+          AND ($2::bigint IS NULL OR c.round_id = $2)
         ORDER BY c.due_at, c.purpose DESC, c.id
         LIMIT $3
         """,
@@ -262,7 +272,8 @@ async def get_invoice(conn: asyncpg.Connection, *, number: str, organization_id:
     row = await conn.fetchrow(
         """
         SELECT i.number, i.reference, r.code, r.title_ko, r.title_en, a.quantity, a.unit_price_krw,
-               i.supply_krw, i.vat_krw, i.total_krw, i.deposit_krw, i.balance_krw, i.issued_at, i.due_on,
+               i.supply_krw, i.vat_krw, i.total_krw, i.deposit_krw, i.sponsored_krw, i.balance_krw,
+               i.issued_at, i.due_on,
                r.is_illustrative,
                coalesce((SELECT state FROM charges c
                          WHERE c.allocation_id = a.id AND c.purpose = 'balance' AND c.state <> 'released'

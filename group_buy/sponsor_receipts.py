@@ -62,7 +62,7 @@ async def book_sponsor_receipt(
     assert row is not None, "the caller found it"
     await record_event(
         conn,
-        kind="round.sponsor_paid",
+        kind="sponsorship.paid",
         subject="round",
         subject_id=row["code"],
         actor=actor,

@@ -92,7 +92,7 @@ async def make_sponsorship(
     )
     await record_event(
         conn,
-        kind="round.sponsorship_made",
+        kind="sponsorship.made",
         subject="round",
         subject_id=round_code,
         actor=actor,
@@ -204,7 +204,7 @@ async def confirm_sponsorship(conn: asyncpg.Connection, *, sponsorship_id: UUID,
         row["coordinator_id"],
         row["code"],
     )
-    await _record(conn, row, "round.sponsorship_confirmed", actor)
+    await _record(conn, row, "sponsorship.confirmed", actor)
 
 
 async def revoke_sponsorship(conn: asyncpg.Connection, *, sponsorship_id: UUID, actor: Actor) -> None:
@@ -235,7 +235,7 @@ async def revoke_sponsorship(conn: asyncpg.Connection, *, sponsorship_id: UUID, 
         row["confirmed_at"] is not None,
         [each for each in (row["sponsor_id"], row["coordinator_id"]) if each != actor.organization_id],
     )
-    await _record(conn, row, "round.sponsorship_revoked", actor)
+    await _record(conn, row, "sponsorship.revoked", actor)
 
 
 async def _lock_sponsorship(
@@ -325,7 +325,7 @@ async def release_sponsorship(conn: asyncpg.Connection, *, sponsorship_id: UUID,
     released_krw: int = sum(part["krw"] - part["paid_krw"] for part in parts)
     await record_event(
         conn,
-        kind="round.sponsorship_released",
+        kind="sponsorship.released",
         subject="round",
         subject_id=row["code"],
         actor=actor,

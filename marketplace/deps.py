@@ -6,11 +6,12 @@ from typing import Any, TypeAlias, cast
 import asyncpg
 from litestar import Request
 from litestar.di import NamedDependency
+from litestar.exceptions import PermissionDeniedException
 from litestar.params import SkipValidation
 
 from group_buy.gateway import PaymentGateway
 from group_buy.transactions import transaction
-from marketplace.accounts.access import CurrentUser
+from marketplace.accounts.access import SIGNING_ROLES, CurrentUser
 from marketplace.live import LiveRounds
 from marketplace.settings import Settings
 from search_config.engine import SearchEngine
@@ -74,6 +75,18 @@ def provide_config(request: AnyRequest) -> Settings:
     """The settings this process was started with."""
     settings: Settings = request.app.state.settings
     return settings
+
+
+def signing(user: CurrentUser | None) -> CurrentUser:
+    """The person, if they may promise their organization's money.
+
+    Raises:
+        PermissionDeniedException: without such a role.
+    """
+    me = signed_in(user)
+    if not me.held_roles & SIGNING_ROLES:
+        raise PermissionDeniedException(f"this is for: {', '.join(sorted(SIGNING_ROLES))}")
+    return me
 
 
 def signed_in(user: CurrentUser | None) -> CurrentUser:

@@ -32,6 +32,9 @@ AUDIENCES: Final[dict[Audience, tuple[OrganizationKind | None, frozenset[Role]]]
 prepares its listings, and a suspended one reads why. All others ask for an active organization.
 """
 
+SIGNING_ROLES: Final[frozenset[Role]] = frozenset({"buyer", "approver", "finance", "operator", "admin"})
+"""Who may promise their organization's money as a sponsor: everybody but those who only list."""
+
 IN_ANY_STATE: Final[frozenset[Audience]] = frozenset({"person", "vendor"})
 
 
@@ -49,6 +52,7 @@ class CurrentUser(msgspec.Struct, frozen=True):
     held_roles: frozenset[Role]
     organization_state: OrganizationState = "active"
     unread_count: int = 0
+    is_sponsor: bool = False
 
     @property
     def is_active(self) -> bool:

@@ -143,6 +143,7 @@ async def find_user(conn: asyncpg.Connection, *, token: str) -> CurrentUser | No
         SELECT p.id, p.email, p.name, o.id, o.code, o.kind, o.name_ko, o.name_en,
                o.state, (SELECT count(*) FROM notifications n WHERE n.organization_id = o.id AND n.read_at IS NULL)
                         AS unread_count,
+               EXISTS (SELECT FROM sponsorships y WHERE y.sponsor_id = o.id) AS is_sponsor,
                (SELECT array_agg(m.role) FROM memberships m
                 WHERE m.person_id = p.id AND m.organization_id = o.id) AS roles
         FROM sessions s
@@ -155,8 +156,8 @@ async def find_user(conn: asyncpg.Connection, *, token: str) -> CurrentUser | No
     )
     if row is None or not row["roles"]:
         return None
-    *values, state, unread_count, roles = row
-    return CurrentUser(*[*values, frozenset(roles), state, unread_count])
+    *values, state, unread_count, is_sponsor, roles = row
+    return CurrentUser(*[*values, frozenset(roles), state, unread_count, is_sponsor])
 
 
 class SessionMiddleware(AbstractAuthenticationMiddleware):

@@ -11,6 +11,7 @@ from marketplace.api.health import live, ready
 from marketplace.api.imports import IMPORTS_API
 from marketplace.api.rounds import ChargesController, PledgesController, RoundsController
 from marketplace.api.search import SEARCH_API
+from marketplace.api.sponsorships import SPONSORSHIPS_API
 from marketplace.api.statements import STATEMENTS_API
 from marketplace.api.webhooks import stripe_webhook
 
@@ -21,6 +22,7 @@ API_HANDLERS: Final[list[Any]] = [
     *CATALOG_API,
     *COMPARISON_API,
     *STATEMENTS_API,
+    *SPONSORSHIPS_API,
     *IMPORTS_API,
     *BANKING_API,
     RoundsController,

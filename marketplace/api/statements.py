@@ -1,4 +1,4 @@
-"""A buyer's or vendor's own statement as JSON, won from the ledger."""
+"""A buyer's, vendor's or sponsor's own statement as JSON, won from the ledger."""
 
 from datetime import date
 
@@ -31,4 +31,15 @@ async def vendor_statement(
     return await read_statement(conn, side="vendor", code=code, since=since, until=until)
 
 
-STATEMENTS_API = [buyer_statement, vendor_statement]
+@get("/api/my/sponsor-statement", opt={"audience": "member"}, tags=["money"])
+async def sponsor_statement(
+    conn: Conn, user: User, since: FromQuery[date | None] = None, until: FromQuery[date | None] = None
+) -> Statement:
+    """Read the own statement as a sponsor; days are Korean and both included."""
+    code = await conn.fetchval(
+        "SELECT code FROM organizations WHERE id = $1", signed_in(user).organization_id
+    )
+    return await read_statement(conn, side="sponsor", code=code, since=since, until=until)
+
+
+STATEMENTS_API = [buyer_statement, vendor_statement, sponsor_statement]

@@ -19,6 +19,15 @@ class DemoPledge(msgspec.Struct, frozen=True):
     is_funded: bool = True
 
 
+class DemoSponsor(msgspec.Struct, frozen=True):
+    """A factory that pays a share of its suppliers' bills, at most `krw_max` won each."""
+
+    factory: str
+    members: tuple[str, ...]
+    share_bp: int
+    krw_max: int
+
+
 class DemoRound(msgspec.Struct, frozen=True):
     """A round on a shipped offer, running for `days` from the moment it is opened."""
 
@@ -27,6 +36,7 @@ class DemoRound(msgspec.Struct, frozen=True):
     days: int
     pledges: tuple[DemoPledge, ...]
     allocation_rule: AllocationRule = "pro_rata"
+    sponsor: DemoSponsor | None = None
 
 
 CLOSED_ROUNDS: Final = (
@@ -39,6 +49,7 @@ CLOSED_ROUNDS: Final = (
             DemoPledge("dongbang-battery", 1, 2),
             DemoPledge("seojin-injection", 1, 1, tier=1),
         ),
+        sponsor=DemoSponsor("hanbit-precision", ("mirae-food", "dongbang-battery"), 2000, 8_000_000),
     ),
     DemoRound(
         "press-transfer-2025",
@@ -47,7 +58,7 @@ CLOSED_ROUNDS: Final = (
         (DemoPledge("daeseong-forging", 1, 1), DemoPledge("hanbit-precision", 1, 1, is_funded=False)),
     ),
 )
-"""One that cleared at its second tier, and one that fell short because a deposit never came."""
+"""One that cleared at its second tier, with a sponsor, and one that fell short because a deposit never came."""
 
 OPEN_ROUNDS: Final = (
     DemoRound(

@@ -24,10 +24,18 @@ from group_buy.deciding import clear_if_decided
 from group_buy.pledging import place_pledge
 from group_buy.receiving import verify_funding
 from group_buy.rounds import get_round, open_round
+from group_buy.sponsoring import confirm_sponsorship, make_sponsorship
 from marketplace.accounts.access import Role
 from marketplace.accounts.people import add_organization, add_person
 from marketplace.demo.prices import PricedProduct, UnpricedProductError, reference_price_krw
-from marketplace.demo.rounds import CLOSED_ROUNDS, OPEN_ROUNDS, OPEN_ROUNDS_WANTED, DemoPledge, DemoRound
+from marketplace.demo.rounds import (
+    CLOSED_ROUNDS,
+    OPEN_ROUNDS,
+    OPEN_ROUNDS_WANTED,
+    DemoPledge,
+    DemoRound,
+    DemoSponsor,
+)
 from marketplace.demo.vendor_life import add_vendor_life
 
 DATA: Final = importlib.resources.files("marketplace") / "demo" / "data"
@@ -135,9 +143,36 @@ async def seed_demo(conn: asyncpg.Connection) -> None:
     await add_vendor_life(conn, actor=actor, password=PASSWORD)
     for demo_round in CLOSED_ROUNDS:
         await _open_demo_round(conn, demo_round, actor=actor)
+        if demo_round.sponsor is not None:
+            await _sponsor(conn, demo_round.code, demo_round.sponsor, actor=actor)
         await begin_closing(conn, code=demo_round.code, actor=actor, early=True)
         await clear_if_decided(conn, code=demo_round.code)
     await top_up_rounds(conn)
+
+
+async def _sponsor(conn: asyncpg.Connection, code: str, sponsor: DemoSponsor, *, actor: Actor) -> None:
+    row = await conn.fetchrow(
+        """
+        SELECT o.id, m.person_id FROM organizations o JOIN memberships m ON m.organization_id = o.id
+        WHERE o.code = $1 AND m.role = 'admin' LIMIT 1
+        """,
+        sponsor.factory,
+    )
+    assert row is not None, "the demo's sponsor has somebody who may promise its money"
+    sponsorship_id = uuid4()
+    await make_sponsorship(
+        conn,
+        sponsorship_id=sponsorship_id,
+        round_code=code,
+        sponsor_code=sponsor.factory,
+        kind="share",
+        share_bp=sponsor.share_bp,
+        krw_max=sponsor.krw_max,
+        member_codes=sponsor.members,
+        note="",
+        actor=actor,
+    )
+    await confirm_sponsorship(conn, sponsorship_id=sponsorship_id, actor=Actor(row["person_id"], row["id"]))
 
 
 async def import_shipped(conn: asyncpg.Connection, *, kind: ImportKind, name: str, viewer: Viewer) -> None:

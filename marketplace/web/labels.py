@@ -7,7 +7,7 @@ extraction; it is translated when it is shown, not when this module is read.
 from collections.abc import Mapping
 
 from marketplace.web.i18n import gettext
-from marketplace.web.money_labels import MONEY_LABELS
+from marketplace.web.money_labels import MONEY_EVENTS, MONEY_LABELS
 from marketplace.web.vendor_labels import VENDOR_LABELS
 
 
@@ -333,7 +333,7 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "canceled": N_("취소"),
         "pledge_received": N_("입금 반영"),
         "pledge_receipt_undone": N_("입금 반영 되돌림"),
-        "tax_invoices": N_("세금계산서 발행 행 작성"),
+        **MONEY_EVENTS,
         "announcement": N_("운영자 공지"),
         "invited": N_("초대 링크 발급"),
         "auditor_named": N_("감사인 지정"),

@@ -147,7 +147,7 @@ def shown_charge(
     `hold_krw`: what a card holds, where only a part of it is taken.
     """
     taken = charge.capture_krw or charge.amount_krw
-    name_ko, name_en = names.get(charge.buyer_id, ("", ""))
+    name_ko, name_en = names.get(charge.sponsor_id or charge.buyer_id, ("", ""))
     return {
         "id": str(charge.id),
         "organization_ko": name_ko,

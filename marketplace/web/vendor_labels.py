@@ -228,6 +228,14 @@ VENDOR_LABELS: Mapping[str, Mapping[str, str]] = {
         "invoice.overdue": N_("청구서 %(number)s의 기한(%(due_on)s)이 지났습니다. 남은 금액: %(open_krw)s원"),
         "charge.failed": N_("카드 결제가 거절되었습니다. 기한 안에 다른 카드로 낼 수 있습니다: %(round)s"),
         "charge.action_required": N_("카드사가 본인 확인을 요구합니다. 지금 확인하세요: %(round)s"),
+        "sponsorship.offered": N_("회차 %(round)s의 후원 제안이 왔습니다. 확인해야 효력이 생깁니다."),
+        "sponsorship.confirmed": N_("후원 기업이 회차 %(round)s의 후원을 확인했습니다."),
+        "sponsorship.promised": N_("회차 %(round)s에서 받을 후원이 정해졌습니다."),
+        "sponsorship.revoked": N_("회차 %(round)s의 후원이 거두어졌습니다."),
+        "sponsorship.due": N_("회차 %(round)s의 후원금 %(krw)s원을 보내 주세요. 입금자 표시: %(reference)s"),
+        "sponsorship.released": N_(
+            "회차 %(round)s의 후원금 중 %(krw)s원이 들어오지 않아 귀사 잔금에 더해졌습니다."
+        ),
         "invoice.issued": N_("배정과 청구서가 확정되었습니다: %(number)s"),
         "other": N_("새 소식이 있습니다."),
     },

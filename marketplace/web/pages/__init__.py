@@ -30,6 +30,7 @@ from marketplace.web.pages.search import SEARCH_PAGES
 from marketplace.web.pages.service_centers import SERVICE_CENTER_PAGES
 from marketplace.web.pages.sign_in import sign_in_demo, sign_in_page, sign_in_submit, sign_out_submit
 from marketplace.web.pages.sitemap import SITEMAP_PAGES
+from marketplace.web.pages.sponsorships import SPONSORSHIP_PAGES
 from marketplace.web.pages.statements import STATEMENT_PAGES
 from marketplace.web.pages.static_files import STATIC_FILES
 from marketplace.web.pages.tax_desk import TAX_DESK_PAGES
@@ -55,6 +56,7 @@ PAGE_HANDLERS: Final[list[Any]] = [
     *AFTER_CLEARING_PAGES,
     *NEW_ROUND_PAGES,
     *STATEMENT_PAGES,
+    *SPONSORSHIP_PAGES,
     *PAY_PAGES,
     *VENDOR_IMPORT_PAGES,
     *VENDOR_OFFER_PAGES,

@@ -164,7 +164,8 @@ async def coordinator_round_context(conn: asyncpg.Connection, code: str, me: Cur
     now = await read_now(conn)
     pledges = await list_round_pledges(conn, round_id=buying_round.id, coordinator_id=me.organization_id)
     charges = await list_charges(conn, round_id=buying_round.id)
-    names = await organization_names(conn, {p.buyer_id for p in pledges})
+    payers = {p.buyer_id for p in pledges} | {c.sponsor_id for c in charges if c.sponsor_id is not None}
+    names = await organization_names(conn, payers)
     audit = await list_round_audit(conn, round_id=buying_round.id, code=code)
     goods = await read_goods(conn, offer_id=buying_round.offer_id)
     is_open = buying_round.state in {"open", "fill_up"}

@@ -13,6 +13,7 @@ from group_buy.core.round import takes_pledges
 from group_buy.order_shares import find_order_share
 from group_buy.reading import get_invoice, list_buyer_pledges, list_charges
 from group_buy.single_purchasing import list_single_purchases
+from group_buy.sponsor_reading import find_promises
 from marketplace.deps import AnyRequest, Conn, Gateway, User, signed_in
 from marketplace.web.render import page_response
 from marketplace.web.round_views import read_now, shown_charge, shown_money, shown_pledge
@@ -28,6 +29,7 @@ async def my_pledges_page(request: AnyRequest, conn: Conn, user: User, gateway: 
     pledges = await list_buyer_pledges(conn, buyer_id=me.organization_id)
     charges = await list_charges(conn, buyer_id=me.organization_id)
     changes = await list_changes(conn, buyer_id=me.organization_id)
+    promises = await find_promises(conn, buyer_id=me.organization_id)
     surveys = {each.pledge_id: each for each in await list_surveys(conn, buyer_id=me.organization_id)}
     steps = await list_charge_steps(conn, buyer_id=me.organization_id)
     receivers = await list_receivers(conn, codes={pledge.round_code for pledge in pledges})
@@ -44,6 +46,7 @@ async def my_pledges_page(request: AnyRequest, conn: Conn, user: User, gateway: 
                 "money": shown_money(mine),
                 "steps": [step for step in steps if step.pledge_id == pledge.id],
                 "receiver": receivers[pledge.round_code],
+                "promises": [each for each in promises if each.round_code == pledge.round_code],
                 "changes": [each for each in changes if each.pledge_id == pledge.id],
                 "survey": surveys.get(pledge.id),
             }

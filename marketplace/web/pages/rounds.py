@@ -28,6 +28,7 @@ from group_buy.pledging import change_pledge, find_pledge_in_round, get_pledge, 
 from group_buy.reading import list_buyer_pledges, list_round_audit, read_funded_units
 from group_buy.rounds import get_round, list_rounds, read_progress
 from group_buy.single_purchasing import list_single_purchases
+from group_buy.sponsor_reading import SponsorshipView, find_promises
 from group_buy.transactions import transaction
 from marketplace.accounts.access import CurrentUser, belongs_to, viewer_of
 from marketplace.deps import AnyRequest, Config, Conn, Gateway, Live, Pool, User, signed_in
@@ -101,6 +102,9 @@ async def round_context(
         figures = {"unit_price_krw": buying_round.unit_price_krw, "quantity": buying_round.quantity}
         result = figures | {"outcome": outcome, "allocations": [], "tiers": []}
     changes = []
+    promises: list[SponsorshipView] = []
+    if user is not None and user.organization_kind == "factory":
+        promises = await find_promises(conn, buyer_id=user.organization_id, round_code=buying_round.code)
     if user is not None and mine is not None:
         changes = await list_changes(conn, round_id=buying_round.id, buyer_id=user.organization_id)
     return {
@@ -108,6 +112,7 @@ async def round_context(
             conn, buying_round, user, now=now, is_member=mine is not None and mine.state == "placed"
         ),
         "changes": changes,
+        "promises": promises,
         "site_work": await read_site_work(conn, round_id=buying_round.id),
         "family": await list_family(conn, round_id=buying_round.id),
         "buying_round": shown_round(buying_round, goods),

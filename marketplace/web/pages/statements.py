@@ -1,5 +1,6 @@
 """Statements of a buyer and of a vendor, and the coordinator's trial balance: read from the ledger, never summed here."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -16,6 +17,13 @@ from marketplace.web import formats
 from marketplace.web.i18n import LANG, gettext
 from marketplace.web.labels import label
 from marketplace.web.render import page_response
+
+PATHS: Mapping[StatementSide, str] = {
+    "buyer": "/my/statement",
+    "vendor": "/vendor/statement",
+    "sponsor": "/my/sponsorships/statement",
+}
+SECTIONS: Mapping[StatementSide, str] = {"buyer": "my", "vendor": "vendor", "sponsor": "sponsor"}
 
 SHOWN_LINES = 500
 """Lines on the page; the file has all of them."""
@@ -58,12 +66,12 @@ async def _page(
         request,
         "statement.html",
         status_code=400 if errors else 200,
-        section="my" if side == "buyer" else "vendor",
+        section=SECTIONS[side],
         statement=statement,
         lines=statement.lines[-SHOWN_LINES:][::-1],
         total=len(statement.lines),
         payouts=payouts,
-        path="/my/statement" if side == "buyer" else "/vendor/statement",
+        path=PATHS[side],
         query={name: request.query_params.get(name, "") for name in ("since", "until")},
         errors=errors,
         values={name: request.query_params.get(name, "") for name in ("since", "until")},
@@ -129,6 +137,18 @@ async def vendor_statement_file(request: AnyRequest, conn: Conn, user: User) -> 
     return await _file(request, conn, user, "vendor")
 
 
+@get("/my/sponsorships/statement", opt={"audience": "member"}, include_in_schema=False)
+async def sponsor_statement_page(request: AnyRequest, conn: Conn, user: User) -> Response[str]:
+    """What the organization took over as a sponsor, paid and is owed back, entry by entry."""
+    return await _page(request, conn, user, "sponsor")
+
+
+@get("/my/sponsorships/statement.csv", opt={"audience": "member"}, include_in_schema=False)
+async def sponsor_statement_file(request: AnyRequest, conn: Conn, user: User) -> Response[Any]:
+    """The sponsor's statement as a file."""
+    return await _file(request, conn, user, "sponsor")
+
+
 @get("/coordinator/ledger", opt={"audience": "operator"}, include_in_schema=False)
 async def ledger_page(request: AnyRequest, conn: Conn, user: User) -> Response[str]:
     """The trial balance of the coordinator's rounds, or of the one named by `round`."""
@@ -157,5 +177,7 @@ STATEMENT_PAGES = [
     my_statement_file,
     vendor_statement_page,
     vendor_statement_file,
+    sponsor_statement_page,
+    sponsor_statement_file,
     ledger_page,
 ]
