@@ -58,5 +58,5 @@ async def patient_desk(
 ) -> AsyncIterator[CardDesk]:
     """As own_desk, for tests in which the workers are in a hurry and not the desk: a busy machine is no fault."""
     await open_books(conn)
-    async with gateway_to(own_stripe, seconds=60) as gateway:
+    async with gateway_to(own_stripe, seconds=10) as gateway:
         yield CardDesk(pool, gateway, own_stripe)
