@@ -37,6 +37,8 @@ async def run_statement(options: argparse.Namespace) -> int:
         )
     for balance in statement.balances:
         say(f"{balance.account:<20} {balance.balance_krw:>15,}")
+    if statement.side == "vendor":
+        say(f"{'outstanding':<20} {statement.outstanding_krw:>15,}")
     if statement.is_cut:
         say("There are more entries: ask for a shorter period with --since and --until.")
     return 0

@@ -1,5 +1,6 @@
 """The ledger's money is what the banks say, after every line, every taking back and every payout."""
 
+import asyncio
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +26,8 @@ from group_buy.errors import BankLineRefused
 from group_buy.ledger import read_statement
 from group_buy.paying import choose_card
 from group_buy.payouts import list_payables, make_payout_batch
-from group_buy.receiving import mark_transferred
+from group_buy.receiving import capture_transfer, mark_transferred
+from group_buy.transactions import transaction
 from marketplace.db import connect, migrate, read_migrations
 
 PRICE = 1_000_000
@@ -168,6 +170,50 @@ async def test_a_balance_marked_by_hand_posts_what_no_bank_line_brought(checked:
     # Taking the line back then leaves what was said by hand.
     line = await used_line(checked, actor, 1_200_000)
     await mark_line(checked, bank_line_id=line, mark="reopened", note="다른 공장", actor=actor)
+    assert (await balance(checked, "money"), await balance(checked, "buyer_receivable")) == (
+        TOTAL - 1_200_000, 1_200_000,
+    )  # fmt: skip
+
+
+async def test_a_receipt_that_is_written_before_its_capture_posts_the_same(
+    checked: asyncpg.Connection,
+) -> None:
+    actor = await a_coordinator(checked)
+    _, pledge, _ = await cleared(checked, actor)
+    await bring(checked, actor, a_file(("번호 없음", TOTAL)))
+    charge_id = await due(checked)
+    await checked.execute(
+        """
+        INSERT INTO receipts (bank_line_id, kind, pledge_id, charge_id, amount_krw)
+        SELECT id, 'balance', $1, $2, received_krw FROM bank_lines
+        """,
+        pledge.id,
+        charge_id,
+    )
+    await capture_transfer(checked, charge_id=charge_id, actor=SYSTEM)
+    assert (await balance(checked, "money"), await balance(checked, "buyer_receivable")) == (TOTAL, 0)
+
+
+async def test_a_line_that_is_taken_back_while_its_charge_is_marked_by_hand_leaves_what_was_said(
+    pool: asyncpg.Pool, checked: asyncpg.Connection
+) -> None:
+    actor = await a_coordinator(checked)
+    _, _, reference = await cleared(checked, actor)
+    await bring(checked, actor, a_file((reference, 1_200_000)))
+    line, charge_id = await used_line(checked, actor, 1_200_000), await due(checked)
+
+    async def take_back() -> None:
+        async with transaction(pool) as own:
+            await mark_line(own, bank_line_id=line, mark="reopened", note="다른 공장", actor=actor)
+
+    async with checked.transaction():
+        await mark_transferred(
+            checked, charge_id=charge_id, coordinator_id=actor.organization_id or 0, actor=actor
+        )
+        taking_back = asyncio.create_task(take_back())
+        await asyncio.sleep(0.3)
+        assert not taking_back.done()
+    await taking_back
     assert (await balance(checked, "money"), await balance(checked, "buyer_receivable")) == (
         TOTAL - 1_200_000, 1_200_000,
     )  # fmt: skip

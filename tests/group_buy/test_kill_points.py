@@ -72,15 +72,15 @@ async def finish(worker: MortalWorker, conn: asyncpg.Connection) -> None:
     ],
 )
 async def test_a_kill_anywhere_in_a_charge_or_a_refund_charges_and_refunds_once(
-    own_desk: CardDesk,
+    patient_desk: CardDesk,
     conn: asyncpg.Connection,
     database: str,
     times: int,
 ) -> None:
     size = 10 * times + 10
-    actor, _ = await a_crowd(own_desk, conn, size)
+    actor, _ = await a_crowd(patient_desk, conn, size)
     await close(conn)
-    with MortalWorker(database, own_desk.local) as worker:
+    with MortalWorker(database, patient_desk.local) as worker:
         await kill_at(worker, conn, HOLD_POINTS, times)
         await finish(worker, conn)
         async with conn.transaction():
@@ -91,13 +91,13 @@ async def test_a_kill_anywhere_in_a_charge_or_a_refund_charges_and_refunds_once(
             await deliver_some(conn, actor, size // 2)
         await kill_at(worker, conn, REFUND_POINTS, times)
         await finish(worker, conn)
-    taken, returned = await books_of_the_provider(own_desk)
+    taken, returned = await books_of_the_provider(patient_desk)
     assert (taken, returned) == await our_books(conn)
     assert (len(taken), set(taken.values())) == (size, {100_000})
     assert (len(returned), set(returned.values())) == (size // 2, {100_000})
-    payments = [r async for r in own_desk.gateway.list_records(since=None) if r.kind == "payment"]
+    payments = [r async for r in patient_desk.gateway.list_records(since=None) if r.kind == "payment"]
     assert len(payments) == size  # no second object was ever made, not even one without money
-    assert (await reconcile(own_desk.pool, own_desk.gateway)).findings == []
+    assert (await reconcile(patient_desk.pool, patient_desk.gateway)).findings == []
 
 
 @pytest.mark.parametrize(
@@ -110,14 +110,14 @@ async def test_a_kill_anywhere_in_a_charge_or_a_refund_charges_and_refunds_once(
     ],
 )
 async def test_a_kill_anywhere_in_a_webhook_leaves_it_as_if_it_came_once(
-    own_desk: CardDesk,
+    patient_desk: CardDesk,
     conn: asyncpg.Connection,
     database: str,
     times: int,
 ) -> None:
-    await a_crowd(own_desk, conn, len(WEBHOOK_POINTS) * times)
+    await a_crowd(patient_desk, conn, len(WEBHOOK_POINTS) * times)
     await close(conn)
-    with MortalWorker(database, own_desk.local) as worker:
+    with MortalWorker(database, patient_desk.local) as worker:
         for _ in range(times):
             for point in WEBHOOK_POINTS:
                 # A hold that the provider has, and whose answer nobody wrote down.
@@ -131,7 +131,7 @@ async def test_a_kill_anywhere_in_a_webhook_leaves_it_as_if_it_came_once(
                 assert charge is not None
                 body = make_event("payment_intent.amount_capturable_updated", {"id": charge["provider_ref"]})
                 signature = sign_webhook(
-                    body, own_desk.local.webhook_secret, sent_at_seconds=int(time.time())
+                    body, patient_desk.local.webhook_secret, sent_at_seconds=int(time.time())
                 )
                 order = Order(failpoint=point, body=body.decode(), signature=signature)
                 assert worker.run(order) == "killed", point
