@@ -62,7 +62,8 @@ async def list_charge_steps(
                     ELSE coalesce(a.amount_krw, c.amount_krw) END, e.at
         FROM charges c JOIN charge_events e ON e.charge_id = c.id
         LEFT JOIN charge_attempts a ON a.charge_id = c.id AND a.attempt = e.attempt
-        WHERE c.buyer_id = $1 AND c.sponsorship_id IS NULL AND e.state IN ('authorized', 'captured', 'failed', 'action_required', 'released')
+        WHERE c.buyer_id = $1 AND c.sponsorship_id IS NULL
+          AND e.state IN ('authorized', 'captured', 'failed', 'action_required', 'released')
           AND NOT (c.method = 'transfer' AND e.state IN ('authorized', 'released'))
           AND NOT (e.state = 'action_required' AND e.data ->> 'reason' IS NULL) -- the pay page was opened
         ORDER BY e.at, e.charge_id, e.attempt, e.state LIMIT $2

@@ -327,6 +327,9 @@ def pay_the_vendor(walk: Walk) -> None:
         page.get_by_label(label, exact=True).fill(text)
     page.get_by_role("button", name="저장").click()
     says(page, "저장했습니다")
+    follow(page, "공급기업", "거래 명세")
+    figure(page, "공급 대금(수수료 뺌)", won(SUPPLY_KRW - FEE_KRW - FEE_KRW // 10))
+    figure(page, "부가세", won(SUPPLY_KRW // 10))
     page = walk.coordinator
     follow(page, "운영", "지급")
     due_krw = SUPPLY_KRW + SUPPLY_KRW // 10 - FEE_KRW - FEE_KRW // 10
@@ -338,14 +341,14 @@ def pay_the_vendor(walk: Walk) -> None:
     look(page, "20-paid-out")
     follow(walk.narae, "공급기업", "거래 명세")
     figure(walk.narae, "납품할 금액", won(0))
-    figure(walk.narae, "공급 대금(수수료 뺌)", won(SUPPLY_KRW - FEE_KRW - FEE_KRW // 10))
-    figure(walk.narae, "부가세", won(SUPPLY_KRW // 10))
+    figure(walk.narae, "공급 대금(수수료 뺌)", won(0))
+    figure(walk.narae, "부가세", won(0))
     expect(walk.narae.get_by_role("row").filter(has_text="나라은행")).to_contain_text(won(due_krw))
     look(walk.narae, "21-vendor-statement")
 
 
 def read_the_ledger(walk: Walk) -> None:
-    """All accounts of the round: what is held is the vendor's, the taxes' and the fee's, and the sums are equal."""
+    """All accounts of the round: what is left is the fee with its VAT, and the sums are equal."""
     page = walk.coordinator
     follow(page, "운영", "원장")
     page.get_by_label("회차").select_option(CODE)
@@ -356,10 +359,10 @@ def read_the_ledger(walk: Walk) -> None:
         "맡긴 보증금": 0,
         "돌려받을 금액": 0,
         "납품할 금액": 0,
-        "받은 돈": SUPPLY_KRW + SUPPLY_KRW // 10,
+        "받은 돈": FEE_KRW + FEE_KRW // 10,
         "중개 수수료": FEE_KRW,
-        "부가세": SUPPLY_KRW // 10 + FEE_KRW // 10,
-        "공급 대금(수수료 뺌)": SUPPLY_KRW - FEE_KRW - FEE_KRW // 10,
+        "부가세": FEE_KRW // 10,
+        "공급 대금(수수료 뺌)": 0,
         "차이": 0,
     }
     for account, krw in balances.items():
