@@ -10,10 +10,8 @@ from catalog.events import Actor, record_event
 
 BATCH_ROUNDS_MAX = 500
 
-PAYABLE = """
-    SELECT r.id AS round_id, r.code, r.vendor_id, held.krw AS held_krw, fee.krw AS fee_krw, fee.krw / 10 AS fee_vat_krw,
-           coalesce((SELECT sum(amount_krw) FROM payouts p WHERE p.round_id = r.id), 0)::bigint AS earlier_krw
-    FROM rounds r
+HELD_AND_FEE = """
+    rounds r
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(CASE c.purpose WHEN 'refund' THEN -c.amount_krw ELSE c.capture_krw END), 0)::bigint AS krw
         FROM charges c
@@ -22,14 +20,19 @@ PAYABLE = """
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(a.supply_krw), 0)::bigint * r.commission_bp / 10000 AS krw
         FROM current_allocations a WHERE a.round_id = r.id) fee
+"""
+PAYABLE = f"""
+    SELECT r.id AS round_id, r.code, r.vendor_id, held.krw AS held_krw, fee.krw AS fee_krw, fee.krw / 10 AS fee_vat_krw,
+           coalesce((SELECT sum(amount_krw) FROM payouts p WHERE p.round_id = r.id), 0)::bigint AS earlier_krw
+    FROM {HELD_AND_FEE}
     WHERE r.state IN ('delivered', 'settled') AND r.coordinator_id = $1
 """
 """What coordinator $1 holds of each delivered round: captured, less refunds owed or made, less the commission.
 
 A payment of which everything went back counts with its refund: `refunded` is a state of what was captured.
 
-The one place that computes it: where a ledger is kept, this becomes its balance of vendor_payable. Money that buyers
-paid the vendor directly is not here, and is never paid twice.
+`marketplace check` compares it with what the ledger owes the vendor. Money that buyers paid the vendor directly is not
+here, and is never paid twice.
 """
 
 
