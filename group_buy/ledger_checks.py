@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from group_buy.payouts import HELD_AND_FEE
+
 LEDGER_INVARIANTS: Final[dict[str, str]] = {
     "the books are balanced": """
         SELECT round_id::text FROM ledger_sides GROUP BY round_id HAVING sum(signed_krw) <> 0
@@ -89,6 +91,13 @@ LEDGER_INVARIANTS: Final[dict[str, str]] = {
                SELECT FROM ledger_sides s WHERE s.round_id = r.id AND s.party = r.vendor_id
                  AND s.account IN ('vendor_payable', 'vat', 'forfeits')
                GROUP BY s.account HAVING sum(signed_krw) > 0)
+    """,
+    "what may be paid out of a settled round is what its vendor is owed": f"""
+        SELECT r.code FROM {HELD_AND_FEE}
+        WHERE r.state = 'settled' AND r.custody = 'operator' AND held.krw - fee.krw - fee.krw / 10 <> (
+            SELECT coalesce(-sum(signed_krw), 0) FROM ledger_sides s
+            WHERE s.round_id = r.id AND s.party = r.vendor_id AND s.account IN ('vendor_payable', 'vat', 'forfeits')
+              AND s.reason <> 'paid_out')
     """,
     "what is owed back is the refunds that are not paid yet": """
         SELECT coalesce(owed.pledge_id, posted.pledge_id)::text

@@ -12,10 +12,8 @@ from group_buy.errors import PayoutBatchNotFound
 
 BATCH_ROUNDS_MAX = 500
 
-PAYABLE = """
-    SELECT r.id AS round_id, r.code, r.vendor_id, held.krw AS held_krw, fee.krw AS fee_krw, fee.krw / 10 AS fee_vat_krw,
-           coalesce((SELECT sum(amount_krw) FROM payouts p WHERE p.round_id = r.id), 0)::bigint AS earlier_krw
-    FROM rounds r
+HELD_AND_FEE = """
+    rounds r
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(CASE WHEN c.purpose IN ('refund', 'sponsor_refund') THEN -c.amount_krw
                                  ELSE c.capture_krw END), 0)::bigint AS krw
@@ -26,6 +24,11 @@ PAYABLE = """
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(a.supply_krw), 0)::bigint * r.commission_bp / 10000 AS krw
         FROM current_allocations a WHERE a.round_id = r.id) fee
+"""
+PAYABLE = f"""
+    SELECT r.id AS round_id, r.code, r.vendor_id, held.krw AS held_krw, fee.krw AS fee_krw, fee.krw / 10 AS fee_vat_krw,
+           coalesce((SELECT sum(amount_krw) FROM payouts p WHERE p.round_id = r.id), 0)::bigint AS earlier_krw
+    FROM {HELD_AND_FEE}
     WHERE r.state IN ('delivered', 'settled') AND r.coordinator_id = $1
 """
 """What coordinator $1 holds of each delivered round: captured, less refunds owed or made, less the commission.
@@ -34,6 +37,7 @@ A payment of which everything went back counts with its refund: `refunded` is a 
 Money that buyers paid the vendor directly is not here, and is never paid twice: the ledger's vendor payable says what
 a vendor is owed in all, and this what of it is the coordinator's to pay now. A payout settles that account
 (`post_payout` in 0018_bank_ledger.sql).
+`marketplace check` compares it with the ledger.
 """
 
 

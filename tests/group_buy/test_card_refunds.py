@@ -9,13 +9,16 @@ from card_desk import CAPTURE, REFUND, CardDesk, charge_of, close, gateway_to, m
 
 from catalog.events import SYSTEM, Actor
 from group_buy.changing import balance_out
+from group_buy.checks import check_invariants
 from group_buy.core.pledge import Pledge
 from group_buy.deciding import clear_if_decided
-from group_buy.delivering import order_round, record_delivery
+from group_buy.delivering import order_round, record_delivery, settle_round
 from group_buy.errors import ChargeNotFound, ChargeStateConflict
 from group_buy.gateway import GatewayRefused, RefundRequest
 from group_buy.lapsing import lapse_pledges
 from group_buy.payouts import list_payables
+from group_buy.reading import list_charges
+from group_buy.receiving import mark_transferred
 from group_buy.reconciling import reconcile
 from group_buy.refunding import refund_by_transfer
 from group_buy.retrying import retry_charge
@@ -125,6 +128,18 @@ async def test_a_deposit_that_went_back_whole_leaves_the_vendor_what_is_owed_for
     held.append(await list_payables(checked, coordinator_id=actor.organization_id))
     # 2 units of the card's buyer and 1 of the other: what was paid for, whether the refund was made yet or not.
     assert [[each.held_krw for each in payables] for payables in held] == [[2_200_006 + 1_100_003]] * 2
+    for charge in await list_charges(checked):
+        if (charge.method, charge.state) == ("transfer", "due"):
+            await mark_transferred(
+                checked, charge_id=charge.id, coordinator_id=actor.organization_id, actor=actor
+            )
+    await settle_round(checked, code="round", coordinator_id=actor.organization_id, actor=actor)
+    broken = {result.name for result in await check_invariants(checked) if result.violations}
+    assert broken == set()
+    await owner_conn.execute("UPDATE rounds SET commission_bp = 100")
+    broken = {result.name for result in await check_invariants(checked) if result.violations}
+    assert "what may be paid out of a settled round is what its vendor is owed" in broken
+    await owner_conn.execute("UPDATE rounds SET commission_bp = 0")
 
 
 async def test_a_part_of_a_deposit_goes_back_and_the_charge_stays_captured(
