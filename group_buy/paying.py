@@ -216,15 +216,17 @@ async def choose_card(
     open_krw = row["amount_krw"] - row["received_krw"]
     if open_krw < CARD_HOLD_KRW_MIN:
         raise CardNotPossible(f"a card is charged at least {CARD_HOLD_KRW_MIN} won: pay by transfer")
+    attempt = row["attempt"]
     if row["received_krw"]:
         charge_id = await _split_off_part(conn, charge_id, row["allocation_id"], row["received_krw"], actor)
+        attempt = 1
     parts = split_evenly_krw(open_krw)
     chosen = [charge_id]
     if len(parts) == 1:
         await conn.execute("UPDATE charges SET method = 'card' WHERE id = $1", charge_id)
     else:
         await conn.execute("UPDATE charges SET state = 'released' WHERE id = $1", charge_id)
-        await record_state(conn, charge_id, row["attempt"], "released", reason="split")
+        await record_state(conn, charge_id, attempt, "released", reason="split")
         rows = await conn.fetch(
             """
             WITH parts AS (

@@ -22,7 +22,7 @@ from group_buy.core.pledge import Pledge
 from group_buy.core.round import Custody, Round, SettlementTerms
 from group_buy.deciding import clear_if_decided
 from group_buy.delivering import order_round, record_delivery
-from group_buy.errors import BankLineRefused
+from group_buy.errors import BankLineRefused, ChargeStateConflict
 from group_buy.ledger import read_statement
 from group_buy.paying import choose_card
 from group_buy.payouts import list_payables, make_payout_batch
@@ -232,6 +232,9 @@ async def test_a_card_is_asked_only_for_what_no_bank_line_paid(checked: asyncpg.
         (first, "transfer", "captured", 1_200_000),
         (rest, "card", "due", 1_000_000),
     ]
+    with pytest.raises(ChargeStateConflict):
+        await choose_card(checked, charge_id=first, buyer_id=pledge.buyer_id, actor=SYSTEM)
+    assert await checked.fetch("SELECT id FROM charges ORDER BY entry_no") == [(first,), (rest,)]
     assert (await balance(checked, "money"), await balance(checked, "buyer_receivable")) == (
         1_200_000, 1_000_000,
     )  # fmt: skip
