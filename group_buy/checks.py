@@ -6,6 +6,7 @@ import asyncpg
 import msgspec
 
 from group_buy.ledger_checks import LEDGER_INVARIANTS
+from group_buy.order_checks import ORDER_INVARIANTS
 
 INVARIANTS: Final[dict[str, str]] = {
     "every cleared round sells exactly what its allocations add up to": """
@@ -217,6 +218,7 @@ INVARIANTS: Final[dict[str, str]] = {
            OR s.sha256 IS DISTINCT FROM sha256(coalesce(s.previous_sha256, ''::bytea) || b.digests)
     """,
     **LEDGER_INVARIANTS,
+    **ORDER_INVARIANTS,
 }
 """Name → a query whose rows are violations, each naming the row at fault."""
 

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import msgspec
 import pytest
-from hypothesis import event, given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from group_buy.core.order import (
@@ -143,9 +143,13 @@ def likely(order: OrderProgress, today: date, part: int) -> OrderStep:
             return Close()
 
 
+wishes = st.integers(0, 40)
+
+
+@settings(max_examples=300)
 @given(
     st.integers(0, 6),
-    st.lists(st.tuples(st.one_of(steps, st.integers(0, 40)), st.integers(0, 200)), max_size=40),
+    st.lists(st.tuples(st.one_of(wishes, wishes, steps), st.integers(0, 200)), min_size=6, max_size=40),
 )
 def test_whatever_is_asked_quantities_and_states_hold(
     quantity: int, asked: list[tuple[OrderStep | int, int]]
