@@ -140,7 +140,8 @@ async def _require_what_came(
     for row in rows:
         if units.get(row["pledge_id"], 0) < row["quantity_delivered"]:
             raise InvalidRound(
-                "/quantity", f"enough for the {row['quantity_delivered']} units that order {row['number']} got already"
+                "/quantity",
+                f"enough for the {row['quantity_delivered']} units that order {row['number']} got already",
             )
 
 

@@ -21,8 +21,9 @@ from group_buy.errors import IdReused, OrderNotFound
 from group_buy.single_purchasing import confirm_single
 
 PROGRESS: Final = """
-    SELECT state, quantity, ordered_on, coalesce(last_on, ordered_on, (placed_at AT TIME ZONE 'Asia/Seoul')::date) AS last_on,
-           quantity_delivered, quantity_accepted, promised_on, inspection, warranty_months, warranty_until
+    SELECT state, quantity, ordered_on, quantity_delivered,
+           coalesce(last_on, ordered_on, (placed_at AT TIME ZONE 'Asia/Seoul')::date) AS last_on,
+           quantity_accepted, promised_on, inspection, warranty_months, warranty_until
     FROM orders WHERE id = $1 FOR UPDATE
 """
 

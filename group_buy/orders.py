@@ -249,7 +249,9 @@ def penalty_of(order: Order, steps: list[OrderStepView], *, today: date) -> Late
     )
 
 
-async def find_order_numbers(conn: asyncpg.Connection, *, buyer_id: int) -> Mapping[UUID, tuple[str, OrderState]]:
+async def find_order_numbers(
+    conn: asyncpg.Connection, *, buyer_id: int
+) -> Mapping[UUID, tuple[str, OrderState]]:
     """Number and state of a buyer's orders by the id of their pledge or single purchase."""
     rows = await conn.fetch(
         """

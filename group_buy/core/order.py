@@ -237,9 +237,7 @@ def _taken(
     order: OrderProgress, kind: StepKind, state: OrderState, done_on: date, **changes: object
 ) -> TakenStep:
     assert state in ORDER_TRANSITIONS[order.state] or order.state == state == "shipped", "checked before"
-    return TakenStep(
-        kind, done_on, msgspec.structs.replace(order, state=state, last_on=done_on, **changes)
-    )
+    return TakenStep(kind, done_on, msgspec.structs.replace(order, state=state, last_on=done_on, **changes))
 
 
 def _require_state(order: OrderProgress, *states: OrderState) -> None:

@@ -229,6 +229,12 @@ VENDOR_LABELS: Mapping[str, Mapping[str, str]] = {
         "charge.failed": N_("카드 결제가 거절되었습니다. 기한 안에 다른 카드로 낼 수 있습니다: %(round)s"),
         "charge.action_required": N_("카드사가 본인 확인을 요구합니다. 지금 확인하세요: %(round)s"),
         "invoice.issued": N_("청구서가 나왔습니다: %(number)s"),
+        "order.confirm": N_("공급기업이 납품일을 정해 주문을 확정했습니다: %(number)s"),
+        "order.deliver": N_("납품이 기록되었습니다: %(number)s"),
+        "order.install": N_("설치·시운전이 끝났습니다. 검수할 차례입니다: %(number)s"),
+        "order.inspect": N_("검수 결과가 나왔습니다: %(number)s"),
+        "order.close": N_("주문이 종료되었습니다: %(number)s"),
+        "order.said": N_("주문에 새 메시지가 있습니다: %(number)s"),
         "other": N_("새 소식이 있습니다."),
     },
 }

@@ -33,7 +33,9 @@ from group_buy.single_purchasing import buy_single, cancel_single
 class Sold:
     """A cleared round of pledges by f0, f1, …, with everybody who acts on its orders."""
 
-    def __init__(self, conn: asyncpg.Connection, coordinator: Actor, vendor: Actor, buyers: list[Actor]) -> None:
+    def __init__(
+        self, conn: asyncpg.Connection, coordinator: Actor, vendor: Actor, buyers: list[Actor]
+    ) -> None:
         self.conn, self.coordinator, self.vendor, self.buyers = conn, coordinator, vendor, buyers
 
     async def numbers(self) -> list[str]:
@@ -129,7 +131,9 @@ async def test_the_last_delivery_of_its_orders_delivers_the_round(checked: async
     assert await checked.fetchval("SELECT count(*) FROM allocation_changes") == 0
 
 
-async def test_an_order_is_accepted_in_part_replaced_and_then_in_warranty(checked: asyncpg.Connection) -> None:
+async def test_an_order_is_accepted_in_part_replaced_and_then_in_warranty(
+    checked: asyncpg.Connection,
+) -> None:
     market = await sold(checked, 2, 3)
     await market.order()
     day = await today(checked)
@@ -140,7 +144,12 @@ async def test_an_order_is_accepted_in_part_replaced_and_then_in_warranty(checke
     await market.take(number, Install(day))
     await market.take(number, Inspect(day, 2, 1, "damaged", "포장이 찢어졌습니다"), actor=buyer)
     order = await market.read(number)
-    assert (order.state, order.inspection, order.open, order.quantity_accepted) == ("inspected", "partly", 1, 2)
+    assert (order.state, order.inspection, order.open, order.quantity_accepted) == (
+        "inspected",
+        "partly",
+        1,
+        2,
+    )
     assert buyer.organization_id is not None
     assert await list_due_orders(checked, organization_id=buyer.organization_id, today=day) == []
     [due] = [
@@ -163,7 +172,9 @@ async def test_an_order_is_accepted_in_part_replaced_and_then_in_warranty(checke
     assert (await market.read(number)).state == "closed"
 
 
-async def test_a_step_repeated_is_one_and_its_id_is_not_taken_for_another(checked: asyncpg.Connection) -> None:
+async def test_a_step_repeated_is_one_and_its_id_is_not_taken_for_another(
+    checked: asyncpg.Connection,
+) -> None:
     market = await sold(checked, 3)
     await market.order()
     day = await today(checked)
@@ -338,7 +349,12 @@ async def test_a_purchase_alone_is_an_order_and_its_confirmation_confirms_both(
     day = await today(checked)
     [number] = await market.numbers()
     order = await market.read(number)
-    assert (order.id, order.source, order.quantity, order.ordered_on) == (purchase_id, "single_purchase", 2, day)
+    assert (order.id, order.source, order.quantity, order.ordered_on) == (
+        purchase_id,
+        "single_purchase",
+        2,
+        day,
+    )
     await market.take(number, Confirm(day))
     assert await checked.fetchval("SELECT state FROM single_purchases") == "confirmed"
     await market.take(number, Deliver(day, 2))

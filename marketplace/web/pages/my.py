@@ -10,6 +10,7 @@ from litestar.params import FromPath
 from group_buy.after_clearing import list_changes, list_consents, list_surveys
 from group_buy.core.round import takes_pledges
 from group_buy.order_shares import find_order_share
+from group_buy.orders import find_order_numbers
 from group_buy.reading import get_invoice, list_buyer_pledges, list_charges
 from group_buy.single_purchasing import list_single_purchases
 from marketplace.deps import AnyRequest, Conn, Gateway, User, signed_in
@@ -29,6 +30,7 @@ async def my_pledges_page(request: AnyRequest, conn: Conn, user: User, gateway: 
     charges = await list_charges(conn, buyer_id=me.organization_id)
     changes = await list_changes(conn, buyer_id=me.organization_id)
     surveys = {each.pledge_id: each for each in await list_surveys(conn, buyer_id=me.organization_id)}
+    orders = await find_order_numbers(conn, buyer_id=me.organization_id)
     rows = []
     for pledge in pledges:
         is_open = takes_pledges(pledge.round_state, closes_at=pledge.closes_at, now=now)
@@ -39,7 +41,7 @@ async def my_pledges_page(request: AnyRequest, conn: Conn, user: User, gateway: 
             if c.pledge_id == pledge.id and (c.state != "released" or c.purpose == "deposit")
         ]
         rows.append(
-            shown_pledge(pledge, is_open=is_open)
+            shown_pledge(pledge, is_open=is_open, order=orders.get(pledge.id))
             | {
                 "charges": own,
                 "changes": [each for each in changes if each.pledge_id == pledge.id],
@@ -51,6 +53,7 @@ async def my_pledges_page(request: AnyRequest, conn: Conn, user: User, gateway: 
         "my_pledges.html",
         section="my",
         pledges=rows,
+        orders=orders,
         consents=[each for each in await list_consents(conn, buyer_id=me.organization_id) if each.is_open],
         purchases=await list_single_purchases(conn, organization_id=me.organization_id),
         card_allowed=gateway is not None,

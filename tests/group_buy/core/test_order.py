@@ -27,7 +27,12 @@ DAY = date(2026, 3, 2)
 
 
 def placed(quantity: int = 5, **facts: object) -> OrderProgress:
-    defaults: dict[str, object] = {"state": "placed", "ordered_on": DAY, "last_on": DAY, "warranty_months": 12}
+    defaults: dict[str, object] = {
+        "state": "placed",
+        "ordered_on": DAY,
+        "last_on": DAY,
+        "warranty_months": 12,
+    }
     return OrderProgress(quantity=quantity, **(defaults | facts))  # type: ignore[arg-type]
 
 
@@ -183,7 +188,13 @@ def test_the_penalty_of_a_plain_delay_is_rate_times_days() -> None:
 
 
 def test_the_penalty_is_never_above_its_cap_and_days_of_inspection_do_not_count() -> None:
-    terms = {"quantity": 2, "unit_price_krw": 1_000_001, "due_on": DAY, "late_day_ppm": 750, "late_cap_bp": 3000}
+    terms = {
+        "quantity": 2,
+        "unit_price_krw": 1_000_001,
+        "due_on": DAY,
+        "late_day_ppm": 750,
+        "late_cap_bp": 3000,
+    }
     capped = late_penalty(changes=[], as_of=DAY + timedelta(2000), **terms)  # type: ignore[arg-type]
     assert (capped.penalty_krw, capped.is_capped) == (600_000, True)
     # Came on time, sent back nine days later, replaced on the twelfth: three days of one unit.
@@ -204,11 +215,10 @@ def test_the_penalty_is_what_counting_every_morning_gives(
 ) -> None:
     changes: list[tuple[date, int]] = []
     there = 0
-    for day, came, back in sorted(moves):
-        came = min(came, quantity - there)
-        there += came
-        back = min(back, there)
-        there -= back
+    for day, units_came, units_back in sorted(moves):
+        came = min(units_came, quantity - there)
+        back = min(units_back, there + came)
+        there += came - back
         changes += [(DAY + timedelta(day), came), (DAY + timedelta(day), -back)]
     as_of = DAY + timedelta(until)
     late = late_penalty(
