@@ -107,6 +107,9 @@ async def _order_page(
     today = await read_today(conn)
     side = {order.vendor_id: "vendor", order.buyer_id: "buyer"}.get(me.organization_id, "coordinator")
     due = due_steps(order.progress)
+    own_due = [each for each in due if each.side == side and (each.kind != "close" or each.on <= today)]
+    if errors and values and values.get("kind") and values["kind"] not in {each.kind for each in own_due}:
+        errors = {"form": next(iter(errors.values()))}  # the form is no longer there to say it
     return page_response(
         request,
         "order.html",
@@ -118,7 +121,7 @@ async def _order_page(
         messages=await list_order_messages(conn, order_id=order.id),
         states=STATES,
         due=due,
-        own_due=[each for each in due if each.side == side and (each.kind != "close" or each.on <= today)],
+        own_due=own_due,
         late=penalty_of(order, steps, today=today),
         reasons=REASONS,
         today=today,
