@@ -23,11 +23,11 @@ from group_buy.core.order import (
 from group_buy.errors import OrderNotFound
 
 PAGE_SIZE: Final = 50
-PAGES_MAX: Final = 200
+PAGES_MAX: Final = 100
 """A list goes so far; what lies behind is found by its state or round."""
 
-DUE_ORDERS_MAX: Final = 500
-"""So many orders under way are looked through for what is due."""
+DUE_ORDERS_MAX: Final = 200
+"""So many orders under way, the longest promised first, are looked through for what is due."""
 
 COLUMNS: Final = """
     o.id, o.number, o.source, r.code AS round_code, r.title_ko, r.title_en,
@@ -41,17 +41,41 @@ PARTS: Final = """
     JOIN rounds r ON r.id = o.round_id JOIN organizations b ON b.id = o.buyer_id
     JOIN organizations v ON v.id = o.vendor_id
 """
-CONDITIONS: Final = """
-    AND ($2::text IS NULL OR o.state = $2)
-    AND ($3::text IS NULL OR o.round_id = (SELECT id FROM rounds WHERE code = $3)) AND o.quantity > 0
-"""
-NEWEST: Final = "ORDER BY o.placed_at DESC, o.id LIMIT $4"
-OF_ONE_SIDE: Final = f"""
-    (SELECT o.id FROM orders o WHERE o.buyer_id = $1 {CONDITIONS} {NEWEST})
-    UNION ALL (SELECT o.id FROM orders o WHERE o.vendor_id = $1 {CONDITIONS} {NEWEST})
-    UNION ALL (SELECT o.id FROM orders o WHERE o.coordinator_id = $1 {CONDITIONS} {NEWEST})
-"""
-"""An organization is of one kind, so two of the three are empty; each reads its index up to the page's end."""
+
+
+def _of_one_side(condition: str, key: str) -> str:
+    """Ids and sort keys of an organization's orders up to $2 of them, by the index of the one side that it is on.
+
+    An organization is of one kind, so two of the three are empty.
+    """
+    sides = (
+        f"(SELECT o.id, {key} AS key FROM orders o WHERE o.{side} = $1 AND o.quantity > 0 {condition} LIMIT $2)"
+        for side in ("buyer_id", "vendor_id", "coordinator_id")
+    )
+    return " UNION ALL ".join(sides)
+
+
+def _page_of(found: str) -> str:
+    """The orders of one page ($3 of them after $4) among those found, the newest first."""
+    return f"""
+        WITH page AS MATERIALIZED (SELECT id, key FROM ({found}) f ORDER BY key DESC, id LIMIT $3 OFFSET $4)
+        SELECT {COLUMNS} FROM page JOIN orders o USING (id) {PARTS} ORDER BY page.key DESC, o.id
+    """
+
+
+NEWEST: Final = "ORDER BY o.placed_at DESC, o.id"
+ALL_ORDERS: Final = _page_of(_of_one_side(NEWEST, "o.placed_at"))
+ORDERS_OF_STATE: Final = _page_of(_of_one_side(f"AND o.state = $5 {NEWEST}", "o.placed_at"))
+ORDERS_OF_ROUND: Final = _page_of("""
+    SELECT o.id, o.placed_at AS key FROM orders o
+    WHERE o.round_id = (SELECT id FROM rounds WHERE code = $5) AND ($6::text IS NULL OR o.state = $6)
+      AND $1 IN (o.buyer_id, o.vendor_id, o.coordinator_id) AND o.quantity > 0 AND $2 > 0 -- $2 is the others' limit
+""")
+UNDER_WAY: Final = _of_one_side(
+    "AND o.state NOT IN ('in_warranty', 'closed') AND o.ordered_on IS NOT NULL "
+    "ORDER BY coalesce(o.promised_on, o.ordered_on)",
+    "coalesce(o.promised_on, o.ordered_on)",
+)
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,20 +199,13 @@ async def list_orders(
     Orders that fell away are left out. `page` counts from 1 to PAGES_MAX.
     """
     page = min(max(page, 1), PAGES_MAX)
-    rows = await conn.fetch(
-        f"""
-        WITH found AS MATERIALIZED (
-            SELECT o.id FROM ({OF_ONE_SIDE}) s JOIN orders o USING (id)
-            ORDER BY o.placed_at DESC, o.id LIMIT $5 OFFSET $6)
-        SELECT {COLUMNS} FROM found JOIN orders o USING (id) {PARTS} ORDER BY o.placed_at DESC, o.id
-        """,
-        organization_id,
-        state,
-        round_code,
-        page * PAGE_SIZE + 1,
-        PAGE_SIZE + 1,
-        (page - 1) * PAGE_SIZE,
-    )
+    window = (organization_id, page * PAGE_SIZE + 1, PAGE_SIZE + 1, (page - 1) * PAGE_SIZE)
+    if round_code is not None:
+        rows = await conn.fetch(ORDERS_OF_ROUND, *window, round_code, state)
+    elif state is not None:
+        rows = await conn.fetch(ORDERS_OF_STATE, *window, state)
+    else:
+        rows = await conn.fetch(ALL_ORDERS, *window)
     orders = [Order(**dict(row)) for row in rows[:PAGE_SIZE]]
     return OrderPage(orders, page, has_more=len(rows) > PAGE_SIZE and page < PAGES_MAX)
 
@@ -202,10 +219,8 @@ async def list_due_orders(
     """
     rows = await conn.fetch(
         f"""
-        SELECT {COLUMNS} FROM orders o {PARTS}
-        WHERE (o.buyer_id = $1 OR o.vendor_id = $1 OR o.coordinator_id = $1)
-          AND o.state NOT IN ('in_warranty', 'closed') AND o.quantity > 0 AND o.ordered_on IS NOT NULL
-        ORDER BY coalesce(o.promised_on, o.ordered_on), o.id LIMIT $2
+        WITH live AS MATERIALIZED (SELECT id FROM ({UNDER_WAY}) f ORDER BY key LIMIT $2)
+        SELECT {COLUMNS} FROM live JOIN orders o USING (id) {PARTS}
         """,
         organization_id,
         DUE_ORDERS_MAX,

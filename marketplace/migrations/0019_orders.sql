@@ -31,12 +31,18 @@ CREATE TABLE orders (
     CONSTRAINT orders_confirmed_have_a_promise CHECK (state = 'placed' OR promised_on IS NOT NULL)
 );
 CREATE INDEX orders_by_buyer ON orders (buyer_id, placed_at DESC, id);
+CREATE INDEX orders_by_buyer_and_state ON orders (buyer_id, state, placed_at DESC, id);
 CREATE INDEX orders_by_vendor ON orders (vendor_id, placed_at DESC, id);
+CREATE INDEX orders_by_vendor_and_state ON orders (vendor_id, state, placed_at DESC, id);
 CREATE INDEX orders_by_coordinator ON orders (coordinator_id, placed_at DESC, id);
-CREATE INDEX orders_by_round ON orders (round_id);
-CREATE INDEX orders_live_of_buyer ON orders (buyer_id) WHERE state NOT IN ('in_warranty', 'closed');
-CREATE INDEX orders_live_of_vendor ON orders (vendor_id) WHERE state NOT IN ('in_warranty', 'closed');
-CREATE INDEX orders_live_of_coordinator ON orders (coordinator_id) WHERE state NOT IN ('in_warranty', 'closed');
+CREATE INDEX orders_by_coordinator_and_state ON orders (coordinator_id, state, placed_at DESC, id);
+CREATE INDEX orders_by_round ON orders (round_id, placed_at DESC, id);
+CREATE INDEX orders_live_of_buyer ON orders (buyer_id, coalesce(promised_on, ordered_on))
+    WHERE state NOT IN ('in_warranty', 'closed') AND ordered_on IS NOT NULL AND quantity > 0;
+CREATE INDEX orders_live_of_vendor ON orders (vendor_id, coalesce(promised_on, ordered_on))
+    WHERE state NOT IN ('in_warranty', 'closed') AND ordered_on IS NOT NULL AND quantity > 0;
+CREATE INDEX orders_live_of_coordinator ON orders (coordinator_id, coalesce(promised_on, ordered_on))
+    WHERE state NOT IN ('in_warranty', 'closed') AND ordered_on IS NOT NULL AND quantity > 0;
 COMMENT ON COLUMN orders.id IS 'The id of its allocation or single purchase: one order for each';
 COMMENT ON COLUMN orders.quantity IS 'Units on order now; 0 = it fell away. Follows the allocation until the delivery';
 COMMENT ON COLUMN orders.quantity_delivered IS 'Units at the buyer''s site: what came less what was rejected';
