@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 from uuid import UUID
 
 import asyncpg
@@ -23,7 +23,7 @@ from group_buy.core.order import (
 from group_buy.errors import OrderNotFound
 
 PAGE_SIZE: Final = 50
-PAGES_MAX: Final = 100
+PAGES_MAX: Final = 20
 """A list goes so far; what lies behind is found by its state or round."""
 
 DUE_ORDERS_MAX: Final = 200
@@ -43,13 +43,14 @@ PARTS: Final = """
 """
 
 
-def _of_one_side(condition: str, key: str) -> str:
-    """Ids and sort keys of an organization's orders up to $2 of them, by the index of the one side that it is on.
+def _of_one_side(source: str, condition: str, key: str) -> str:
+    """Ids and sort keys of an organization's orders, up to $2 of each part of `source`, by the index of its one side.
 
-    An organization is of one kind, so two of the three are empty.
+    An organization is of one kind, so two of the three sides are empty.
     """
     sides = (
-        f"(SELECT o.id, {key} AS key FROM orders o WHERE o.{side} = $1 AND o.quantity > 0 {condition} LIMIT $2)"
+        f"SELECT x.id, x.key FROM {source} CROSS JOIN LATERAL ("
+        f"SELECT o.id, {key} AS key FROM orders o WHERE o.{side} = $1 AND o.quantity > 0 AND {condition} LIMIT $2) x"
         for side in ("buyer_id", "vendor_id", "coordinator_id")
     )
     return " UNION ALL ".join(sides)
@@ -63,16 +64,19 @@ def _page_of(found: str) -> str:
     """
 
 
-NEWEST: Final = "ORDER BY o.placed_at DESC, o.id"
-ALL_ORDERS: Final = _page_of(_of_one_side(NEWEST, "o.placed_at"))
-ORDERS_OF_STATE: Final = _page_of(_of_one_side(f"AND o.state = $5 {NEWEST}", "o.placed_at"))
+ORDERS_OF_STATES: Final = _page_of(
+    _of_one_side(
+        "unnest($5::text[]) AS s (state)", "o.state = s.state ORDER BY o.placed_at DESC, o.id", "o.placed_at"
+    )
+)
 ORDERS_OF_ROUND: Final = _page_of("""
     SELECT o.id, o.placed_at AS key FROM orders o
     WHERE o.round_id = (SELECT id FROM rounds WHERE code = $5) AND ($6::text IS NULL OR o.state = $6)
       AND $1 IN (o.buyer_id, o.vendor_id, o.coordinator_id) AND o.quantity > 0 AND $2 > 0 -- $2 is the others' limit
 """)
 UNDER_WAY: Final = _of_one_side(
-    "AND o.state NOT IN ('in_warranty', 'closed') AND o.ordered_on IS NOT NULL "
+    "(SELECT 1) s",
+    "o.state NOT IN ('in_warranty', 'closed') AND o.ordered_on IS NOT NULL "
     "ORDER BY coalesce(o.promised_on, o.ordered_on)",
     "coalesce(o.promised_on, o.ordered_on)",
 )
@@ -202,10 +206,9 @@ async def list_orders(
     window = (organization_id, page * PAGE_SIZE + 1, PAGE_SIZE + 1, (page - 1) * PAGE_SIZE)
     if round_code is not None:
         rows = await conn.fetch(ORDERS_OF_ROUND, *window, round_code, state)
-    elif state is not None:
-        rows = await conn.fetch(ORDERS_OF_STATE, *window, state)
     else:
-        rows = await conn.fetch(ALL_ORDERS, *window)
+        states = get_args(OrderState) if state is None else (state,)
+        rows = await conn.fetch(ORDERS_OF_STATES, *window, states)
     orders = [Order(**dict(row)) for row in rows[:PAGE_SIZE]]
     return OrderPage(orders, page, has_more=len(rows) > PAGE_SIZE and page < PAGES_MAX)
 

@@ -30,15 +30,10 @@ CREATE TABLE orders (
         0 <= quantity_accepted AND quantity_accepted <= quantity_delivered AND quantity_delivered <= quantity),
     CONSTRAINT orders_confirmed_have_a_promise CHECK (state = 'placed' OR promised_on IS NOT NULL)
 );
-CREATE INDEX orders_by_buyer ON orders (buyer_id, placed_at DESC, id);
-CREATE INDEX orders_by_buyer_and_state ON orders (buyer_id, state, placed_at DESC, id);
-CREATE INDEX orders_by_vendor ON orders (vendor_id, placed_at DESC, id);
-CREATE INDEX orders_by_vendor_and_state ON orders (vendor_id, state, placed_at DESC, id);
-CREATE INDEX orders_by_coordinator ON orders (coordinator_id, placed_at DESC, id);
-CREATE INDEX orders_by_coordinator_and_state ON orders (coordinator_id, state, placed_at DESC, id);
-CREATE INDEX orders_by_round ON orders (round_id, placed_at DESC, id);
-CREATE INDEX orders_live_of_buyer ON orders (buyer_id, coalesce(promised_on, ordered_on))
-    WHERE state NOT IN ('in_warranty', 'closed') AND ordered_on IS NOT NULL AND quantity > 0;
+CREATE INDEX orders_by_buyer ON orders (buyer_id, state, placed_at DESC);
+CREATE INDEX orders_by_vendor ON orders (vendor_id, state, placed_at DESC);
+CREATE INDEX orders_by_coordinator ON orders (coordinator_id, state, placed_at DESC);
+CREATE INDEX orders_by_round ON orders (round_id, placed_at DESC);
 CREATE INDEX orders_live_of_vendor ON orders (vendor_id, coalesce(promised_on, ordered_on))
     WHERE state NOT IN ('in_warranty', 'closed') AND ordered_on IS NOT NULL AND quantity > 0;
 CREATE INDEX orders_live_of_coordinator ON orders (coordinator_id, coalesce(promised_on, ordered_on))
@@ -107,40 +102,45 @@ REVOKE UPDATE ON order_files FROM marketplace_app;
 
 -- An order arises in the transaction that makes its allocation or purchase: no writer can forget, and the
 -- application cannot make one of its own. Hence SECURITY DEFINER. What is promised about it is frozen here.
-CREATE FUNCTION place_orders(
-    ids uuid[], source_name text, rounds_of bigint[], buyers bigint[], quantities integer[], prices bigint[],
-    instants timestamptz[], day_ordered date
-) RETURNS void LANGUAGE sql AS $$
+CREATE FUNCTION place_orders(ids uuid[]) RETURNS void LANGUAGE sql SET enable_seqscan = off AS $$
+    WITH terms AS MATERIALIZED (
+        SELECT r.id, r.vendor_id, r.coordinator_id, r.lead_time_days,
+               coalesce(o.warranty_months, v.warranty_months, p.warranty_months) AS warranty_months
+        FROM rounds r JOIN offers o ON o.id = r.offer_id
+        LEFT JOIN package_versions v ON v.id = o.package_version_id LEFT JOIN products p ON p.id = o.product_id
+        WHERE r.id IN (SELECT round_id FROM allocations WHERE id = ANY (ids)
+                       UNION SELECT round_id FROM single_purchases WHERE id = ANY (ids))
+    )
     INSERT INTO orders (id, number, source, round_id, buyer_id, vendor_id, coordinator_id, quantity, unit_price_krw,
                         lead_time_days, warranty_months, placed_at, ordered_on)
-    SELECT n.id, 'ORD-' || to_char(n.at AT TIME ZONE 'Asia/Seoul', 'YYYYMM') || '-'
-                 || to_char(nextval('order_numbers'), 'FM000000'),
-           source_name, n.round_id, n.buyer_id, r.vendor_id, r.coordinator_id, n.quantity, n.price,
-           r.lead_time_days, r.warranty_months, n.at, day_ordered
-    FROM unnest(ids, rounds_of, buyers, quantities, prices, instants)
-         WITH ORDINALITY AS n (id, round_id, buyer_id, quantity, price, at, place)
-    JOIN (SELECT f.id, f.vendor_id, f.coordinator_id, f.lead_time_days,
-                 coalesce(o.warranty_months, v.warranty_months, p.warranty_months) AS warranty_months
-          FROM (SELECT DISTINCT unnest(rounds_of) AS id) s
-          JOIN rounds f USING (id)
-          JOIN offers o ON o.id = f.offer_id
-          LEFT JOIN package_versions v ON v.id = o.package_version_id
-          LEFT JOIN products p ON p.id = o.product_id) r ON r.id = n.round_id
-    ORDER BY n.place
+    SELECT n.id, 'ORD-' || to_char(n.at AT TIME ZONE 'Asia/Seoul', 'YYYYMM-')
+                 || lpad(n.place, greatest(6, length(n.place)), '0'),
+           n.source, n.round_id, n.buyer_id, r.vendor_id, r.coordinator_id, n.quantity, n.unit_price_krw,
+           r.lead_time_days, r.warranty_months, n.at, n.ordered_on
+    FROM (SELECT s.*, nextval('order_numbers')::text AS place FROM (
+              SELECT id, 'allocation' AS source, round_id, buyer_id, quantity, unit_price_krw, created_at AS at,
+                     NULL::date AS ordered_on
+              FROM allocations WHERE id = ANY (ids)
+              UNION ALL
+              SELECT id, 'single_purchase', round_id, buyer_id, quantity, unit_price_krw, at,
+                     (at AT TIME ZONE 'Asia/Seoul')::date
+              FROM single_purchases WHERE id = ANY (ids)
+              ORDER BY at, id) s) n
+    JOIN terms r ON r.id = n.round_id
 $$;
 REVOKE EXECUTE ON FUNCTION place_orders FROM PUBLIC;
 
-CREATE FUNCTION place_orders_of_allocations() RETURNS trigger LANGUAGE plpgsql
+CREATE FUNCTION place_new_orders() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-    PERFORM place_orders(array_agg(id ORDER BY created_at, id), 'allocation', array_agg(round_id ORDER BY created_at, id),
-        array_agg(buyer_id ORDER BY created_at, id), array_agg(quantity ORDER BY created_at, id),
-        array_agg(unit_price_krw ORDER BY created_at, id), array_agg(created_at ORDER BY created_at, id), NULL)
-    FROM added HAVING count(*) > 0;
+    PERFORM place_orders(ARRAY(SELECT id FROM added));
     RETURN NULL;
 END $$;
 CREATE TRIGGER allocations_place_orders AFTER INSERT ON allocations REFERENCING NEW TABLE AS added
-    FOR EACH STATEMENT EXECUTE FUNCTION place_orders_of_allocations();
+    FOR EACH STATEMENT EXECUTE FUNCTION place_new_orders();
+-- A purchase alone goes to the vendor as it is placed; its buyer may cancel it until the vendor confirms.
+CREATE TRIGGER single_purchases_place_orders AFTER INSERT ON single_purchases REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION place_new_orders();
 
 -- Below what was delivered already the quantity cannot fall: orders_accept_what_came.
 CREATE FUNCTION change_orders() RETURNS trigger LANGUAGE plpgsql
@@ -155,22 +155,14 @@ END $$;
 CREATE TRIGGER allocation_changes_change_orders AFTER INSERT ON allocation_changes REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION change_orders();
 
--- A purchase alone goes to the vendor as it is placed; its buyer may cancel it until the vendor confirms.
-CREATE FUNCTION place_order_of_single_purchase() RETURNS trigger LANGUAGE plpgsql
+CREATE FUNCTION cancel_order() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-    IF TG_OP = 'INSERT' THEN
-        PERFORM place_orders(ARRAY[NEW.id], 'single_purchase', ARRAY[NEW.round_id], ARRAY[NEW.buyer_id],
-            ARRAY[NEW.quantity], ARRAY[NEW.unit_price_krw], ARRAY[NEW.at], (NEW.at AT TIME ZONE 'Asia/Seoul')::date);
-    ELSE
-        UPDATE orders SET quantity = 0 WHERE id = NEW.id;
-    END IF;
+    UPDATE orders SET quantity = 0 WHERE id = NEW.id;
     RETURN NULL;
 END $$;
-CREATE TRIGGER single_purchases_place_orders AFTER INSERT ON single_purchases
-    FOR EACH ROW EXECUTE FUNCTION place_order_of_single_purchase();
 CREATE TRIGGER single_purchases_cancel_orders AFTER UPDATE ON single_purchases
-    FOR EACH ROW WHEN (NEW.state = 'canceled' AND OLD.state <> 'canceled') EXECUTE FUNCTION place_order_of_single_purchase();
+    FOR EACH ROW WHEN (NEW.state = 'canceled' AND OLD.state <> 'canceled') EXECUTE FUNCTION cancel_order();
 
 -- A round that is delivered as a whole brings every order what is still open of it; a vendor that delivers has
 -- confirmed. Whoever calls holds the round's lock, which every step of its orders takes first.
@@ -194,21 +186,15 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 
 -- What was there before there were orders.
-SELECT place_orders(array_agg(id ORDER BY created_at, id), 'allocation', array_agg(round_id ORDER BY created_at, id),
-    array_agg(buyer_id ORDER BY created_at, id), array_agg(quantity ORDER BY created_at, id),
-    array_agg(unit_price_krw ORDER BY created_at, id), array_agg(created_at ORDER BY created_at, id), NULL)
-FROM allocations HAVING count(*) > 0;
+SELECT place_orders(ARRAY(SELECT id FROM allocations UNION ALL SELECT id FROM single_purchases));
 UPDATE orders o SET quantity = a.quantity, unit_price_krw = a.unit_price_krw
 FROM current_allocations a WHERE a.id = o.id AND a.change_no > 0;
+UPDATE orders o SET quantity = 0 FROM single_purchases s WHERE s.id = o.id AND s.state = 'canceled';
 UPDATE orders o SET ordered_on = (coalesce(
     (SELECT max(e.at) FROM events e WHERE e.subject = 'round' AND e.subject_id = r.code AND e.kind = 'round.ordered'),
     r.decided_at) AT TIME ZONE 'Asia/Seoul')::date
-FROM rounds r WHERE r.id = o.round_id AND r.state IN ('ordered', 'delivered', 'settled');
+FROM rounds r WHERE r.id = o.round_id AND o.source = 'allocation' AND r.state IN ('ordered', 'delivered', 'settled');
 SELECT deliver_orders(d.round_id, (d.at AT TIME ZONE 'Asia/Seoul')::date, d.recorded_by, (
     SELECT m.organization_id FROM memberships m JOIN rounds r ON r.id = d.round_id
     WHERE m.person_id = d.recorded_by AND m.organization_id IN (r.vendor_id, r.coordinator_id) LIMIT 1))
 FROM deliveries d ORDER BY d.at;
-SELECT place_orders(ARRAY[s.id], 'single_purchase', ARRAY[s.round_id], ARRAY[s.buyer_id],
-    ARRAY[CASE s.state WHEN 'canceled' THEN 0 ELSE s.quantity END], ARRAY[s.unit_price_krw], ARRAY[s.at],
-    (s.at AT TIME ZONE 'Asia/Seoul')::date)
-FROM single_purchases s ORDER BY s.at;

@@ -379,7 +379,7 @@ async def test_the_application_cannot_make_or_rewrite_orders_and_steps(checked: 
         "INSERT INTO orders (id) VALUES (gen_random_uuid())",
         "UPDATE order_steps SET done_on = done_on",
         "DELETE FROM order_steps",
-        "SELECT place_orders(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
+        "SELECT place_orders(NULL)",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await checked.execute(statement)
