@@ -281,3 +281,24 @@ async def test_programs_take_the_same_steps_under_their_own_ids(market, client, 
     assert (await json_request(client, "PUT", message, {"text": "내일 갑니다"})).status_code == 204
     said = (await client.get(f"/api/orders/{mills}/messages")).json()
     assert [each["text"] for each in said] == ["내일 갑니다"]
+
+
+async def test_a_late_order_shows_its_penalty_and_stands_on_the_coordinators_board(
+    market, client, sign_in_as, numbers
+) -> None:
+    mills, _ = numbers
+    await ordered(market)
+    # The offer's lead time is 60 days: since 20 days all four units are late.
+    await market.conn.execute("UPDATE orders SET ordered_on = ordered_on - 80 WHERE number = $1", mills)
+    await sign_in_as(client, BUYER)
+    page = text_of(await client.get(f"/orders/{mills}"))
+    # 4 units × 20 days × 45,000,000 won × 0.75/1000
+    assert "2,700,000원" in page
+    assert "납기를 20일 넘겼고, 늦은 수량에 날수를 곱하면 80입니다." in page
+    assert "두 기업이 합의해야 적용됩니다." in page
+    late = (await client.get(f"/api/orders/{mills}")).json()["late"]
+    assert late == {"days": 20, "unit_days": 80, "penalty_krw": 2_700_000, "is_capped": False}
+    await sign_in_as(client, COORDINATOR)
+    page = text_of(await client.get("/orders"))
+    assert "날짜가 지난 일 1" in page
+    assert "80일 지남" in page
