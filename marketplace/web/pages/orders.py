@@ -107,7 +107,7 @@ async def _order_page(
     today = await read_today(conn)
     side = {order.vendor_id: "vendor", order.buyer_id: "buyer"}.get(me.organization_id, "coordinator")
     due = due_steps(order.progress)
-    own_due = [each for each in due if each.side == side and (each.kind != "close" or each.on <= today)]
+    own_due = [each for each in due if (each.on <= today if each.kind == "close" else each.side == side)]
     if errors and values and values.get("kind") and values["kind"] not in {each.kind for each in own_due}:
         errors = {"form": next(iter(errors.values()))}  # the form is no longer there to say it
     return page_response(

@@ -302,3 +302,33 @@ async def test_a_late_order_shows_its_penalty_and_stands_on_the_coordinators_boa
     page = text_of(await client.get("/orders"))
     assert "날짜가 지난 일 1" in page
     assert "80일 지남" in page
+
+
+async def test_an_order_is_closed_by_any_of_the_three_once_its_warranty_is_over(
+    market, client, sign_in_as, submit, numbers
+) -> None:
+    mills, _ = numbers
+    day = await ordered(market)
+    steps = f"/orders/{mills}/steps"
+    await sign_in_as(client, VENDOR)
+    await submit(client, steps, kind="confirm", promised_on=str(day))
+    await submit(client, steps, kind="deliver", quantity="4", done_on=str(day))
+    await submit(client, steps, kind="install", done_on=str(day))
+    await sign_in_as(client, BUYER)
+    answer = await submit(client, steps, kind="inspect", accepted="4", rejected="0", done_on=str(day))
+    assert answer.status_code == 303, text_of(answer)
+    page = await client.get(f"/orders/{mills}")
+    assert "보증 중" in text_of(page)
+    assert "주문 종료하기" not in page.text
+    before = await everything(market)
+    answer = await submit(client, steps, kind="close")
+    assert answer.status_code == 409
+    assert "보증 기간이 끝나야 종료할 수 있습니다." in text_of(answer)
+    assert await everything(market) == before
+    await market.conn.execute(
+        "UPDATE orders SET warranty_until = $1 WHERE number = $2", day - timedelta(1), mills
+    )
+    await sign_in_as(client, COORDINATOR)
+    assert "주문 종료하기" in (await client.get(f"/orders/{mills}")).text
+    assert (await submit(client, steps, kind="close")).status_code == 303
+    assert await market.conn.fetchval("SELECT state FROM orders WHERE number = $1", mills) == "closed"
