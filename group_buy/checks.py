@@ -6,6 +6,7 @@ import asyncpg
 import msgspec
 
 from group_buy.ledger_checks import LEDGER_INVARIANTS
+from group_buy.order_checks import ORDER_INVARIANTS
 from group_buy.sponsor_checks import SPONSOR_INVARIANTS
 
 INVARIANTS: Final[dict[str, str]] = {
@@ -221,6 +222,7 @@ INVARIANTS: Final[dict[str, str]] = {
     """,
     **LEDGER_INVARIANTS,
     **SPONSOR_INVARIANTS,
+    **ORDER_INVARIANTS,
 }
 """Name → a query whose rows are violations, each naming the row at fault."""
 

@@ -1,11 +1,13 @@
 """After clearing: ordered, delivered (also short or over), settled."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 import asyncpg
 
 from catalog.events import Actor
-from group_buy.changing import change_allocations
+from group_buy.changing import change_allocations, lines_of_pledges
+from group_buy.core.clearing import LineId
 from group_buy.core.delivery import reallocate
 from group_buy.core.round import Round
 from group_buy.deciding import write_proof
@@ -34,17 +36,26 @@ async def order_round(conn: asyncpg.Connection, *, code: str, coordinator_id: in
     ):
         raise RoundStateConflict(code, "cleared", "ordered")
     await move_round(conn, buying_round, to="ordered", actor=actor)
+    await conn.execute(
+        """
+        UPDATE orders SET ordered_on = (clock_timestamp() AT TIME ZONE 'Asia/Seoul')::date
+        WHERE round_id = $1 AND source = 'allocation'
+        """,
+        buying_round.id,
+    )
     await notify_buyers(conn, buying_round, kind="round.ordered")
 
 
 async def record_delivery(conn: asyncpg.Connection, *, code: str, quantity: int, actor: Actor) -> int:
-    """Record how many units came, share them by the round's rule, owe the difference; return units that go back.
+    """Record how many units came in all, share them by the round's rule, owe the difference; return units that go back.
 
-    The round's coordinator or its vendor records it, once; the same quantity again changes nothing.
+    The round's coordinator or its vendor records it, once; the same quantity again changes nothing. Every order of
+    the round gets what is still open of it. Where all that was ordered comes, this follows from its orders' own
+    deliveries (`ordering.take_order_step`); by hand it is for less, for more, and for all at once.
 
     Raises:
         RoundNotFound, RoundStateConflict: not an ordered round of this organization.
-        InvalidRound: a quantity below 0, or above twice the round's.
+        InvalidRound: a quantity below 0, above twice the round's, or that leaves an order less than it got already.
     """
     row = await conn.fetchrow(
         f"SELECT {ROUND_COLUMNS} FROM rounds r WHERE code = $1 AND $2 IN (coordinator_id, vendor_id) FOR UPDATE",
@@ -67,6 +78,7 @@ async def record_delivery(conn: asyncpg.Connection, *, code: str, quantity: int,
     gone = await _gone(conn, buying_round)
     living = [line for line in decision.lines if UUID(pledge_of(line.id)) not in gone]
     delivery = reallocate(decision.terms, living, decision.clearing, quantity)
+    await _require_what_came(conn, buying_round, delivery.allocations)
     await write_proof(
         conn,
         buying_round,
@@ -95,6 +107,12 @@ async def record_delivery(conn: asyncpg.Connection, *, code: str, quantity: int,
         reason="delivery",
         person_id=actor.person_id,
     )
+    await conn.execute(
+        "SELECT deliver_orders($1, (clock_timestamp() AT TIME ZONE 'Asia/Seoul')::date, $2, $3)",
+        buying_round.id,
+        actor.person_id,
+        actor.organization_id,
+    )
     await move_round(
         conn,
         buying_round,
@@ -105,6 +123,26 @@ async def record_delivery(conn: asyncpg.Connection, *, code: str, quantity: int,
     )
     await notify_buyers(conn, buying_round, kind="round.delivered")
     return delivery.units_returned
+
+
+async def _require_what_came(
+    conn: asyncpg.Connection, buying_round: Round, allocations: Mapping[LineId, int]
+) -> None:
+    """Raise InvalidRound where an order would keep fewer units than were delivered to it already."""
+    units = {pledge_id: sum(served.values()) for pledge_id, served in lines_of_pledges(allocations).items()}
+    rows = await conn.fetch(
+        """
+        SELECT a.pledge_id, o.number, o.quantity_delivered FROM orders o JOIN allocations a ON a.id = o.id
+        WHERE o.round_id = $1 AND o.quantity_delivered > 0
+        """,
+        buying_round.id,
+    )
+    for row in rows:
+        if units.get(row["pledge_id"], 0) < row["quantity_delivered"]:
+            raise InvalidRound(
+                "/quantity",
+                f"enough for the {row['quantity_delivered']} units that order {row['number']} got already",
+            )
 
 
 async def _gone(conn: asyncpg.Connection, buying_round: Round) -> set[UUID]:

@@ -309,3 +309,31 @@ class SponsorshipRefused(GroupBuyError):
         super().__init__(f"sponsorship {sponsorship_id}: {reason}")
         self.sponsorship_id = sponsorship_id
         self.reason = reason
+
+
+class OrderNotFound(GroupBuyError):
+    """No order of this number is for the one who asks, or this step of it is not theirs to take."""
+
+    def __init__(self, number: str) -> None:
+        super().__init__(f"no order {number}")
+        self.number = number
+
+
+class OrderStepRefused(GroupBuyError):
+    """The order is not where this step is taken.
+
+    `reason`: `fell_away`, `not_ordered`, `nothing_open`, `in_warranty`, or `is_<state>` for its state.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the order does not take this step: {reason}")
+        self.reason = reason
+
+
+class InvalidOrderStep(GroupBuyError):
+    """A field of a step or a message is outside its limits; `pointer` names it, `detail` says what is expected."""
+
+    def __init__(self, pointer: str, detail: str) -> None:
+        super().__init__(f"{pointer}: {detail}")
+        self.pointer = pointer
+        self.detail = detail

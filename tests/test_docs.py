@@ -14,6 +14,7 @@ import pytest
 
 import marketplace.payments.stripe_answers  # noqa: F401 - its subclasses are problems too
 from group_buy.core.charge import CHARGE_TRANSITIONS
+from group_buy.core.order import ORDER_TRANSITIONS, Inspection, RejectReason, StepKind
 from group_buy.core.pledge import Pledge
 from group_buy.core.round import ROUND_TRANSITIONS
 from marketplace.app import create_app, list_routes
@@ -215,9 +216,10 @@ def arrows(transitions: Mapping[Any, frozenset[Any]], first: str) -> set[tuple[s
     )
 
 
-def test_the_diagrams_of_rounds_and_charges_are_the_tables_in_code() -> None:
+def test_the_diagrams_of_rounds_charges_and_orders_are_the_tables_in_code() -> None:
     assert diagram("Round") == arrows(ROUND_TRANSITIONS, "draft")
     assert diagram("Charge") == arrows(CHARGE_TRANSITIONS, "due")
+    assert diagram("Order") == arrows(ORDER_TRANSITIONS, "placed")
 
 
 async def test_the_diagram_of_pledges_has_the_states_of_code_and_schema(conn: asyncpg.Connection) -> None:
@@ -237,6 +239,11 @@ async def test_the_diagram_of_pledges_has_the_states_of_code_and_schema(conn: as
 def test_every_state_has_a_word_for_people() -> None:
     assert set(LABELS["round_state"]) == set(ROUND_TRANSITIONS)
     assert set(LABELS["charge_state"]) == set(CHARGE_TRANSITIONS)
+    assert set(LABELS["order_state"]) == set(ORDER_TRANSITIONS)
+    words = {"order_step": StepKind, "inspection": Inspection, "reject_reason": RejectReason}
+    assert {name: set(LABELS[name]) for name in words} == {
+        name: set(get_args(w)) for name, w in words.items()
+    }
 
 
 # -- decisions -----------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import pytest
 
 from group_buy.checks import INVARIANTS
 from group_buy.core.charge import CHARGE_TRANSITIONS, ChargeState
+from group_buy.core.order import ORDER_TRANSITIONS, Inspection, OrderState, RejectReason, StepKind
 from group_buy.core.round import ROUND_TRANSITIONS, RoundState
 
 Transitions: TypeAlias = Mapping[Any, frozenset[Any]]
@@ -315,3 +316,13 @@ async def test_the_states_of_a_charge_are_the_same_in_code_and_schema(conn: asyn
     assert await checked_words(conn, "charges_state_is_known") == set(CHARGE_TRANSITIONS)
     assert reachable(CHARGE_TRANSITIONS, "due") == set(CHARGE_TRANSITIONS)
     assert ends(CHARGE_TRANSITIONS) == {"released", "refunded"}
+
+
+async def test_the_states_of_an_order_are_the_same_in_code_and_schema(conn: asyncpg.Connection) -> None:
+    require_closed(ORDER_TRANSITIONS, get_args(OrderState))
+    assert await checked_words(conn, "orders_state_is_known") == set(ORDER_TRANSITIONS)
+    assert reachable(ORDER_TRANSITIONS, "placed") == set(ORDER_TRANSITIONS)
+    assert ends(ORDER_TRANSITIONS) == {"closed"}
+    assert await checked_words(conn, "orders_inspection_is_known") == set(get_args(Inspection))
+    assert await checked_words(conn, "order_steps_kind_is_known") == set(get_args(StepKind))
+    assert await checked_words(conn, "order_steps_reason_is_known") == set(get_args(RejectReason))

@@ -9,6 +9,7 @@ from marketplace.api.comparison import COMPARISON_API
 from marketplace.api.demands import DEMANDS_API
 from marketplace.api.health import live, ready
 from marketplace.api.imports import IMPORTS_API
+from marketplace.api.orders import ORDERS_API
 from marketplace.api.rounds import ChargesController, PledgesController, RoundsController
 from marketplace.api.search import SEARCH_API
 from marketplace.api.sponsorships import SPONSORSHIPS_API
@@ -29,6 +30,7 @@ API_HANDLERS: Final[list[Any]] = [
     PledgesController,
     ChargesController,
     *AFTER_CLEARING_API,
+    *ORDERS_API,
     *DEMANDS_API,
     stripe_webhook,
 ]

@@ -60,6 +60,7 @@ PEOPLE: Final[tuple[tuple[str, str, str, frozenset[Role]], ...]] = (
     ("ureum@demo.example", "조도금", "ureum-plating", frozenset({"buyer"})),
     ("narae@demo.example", "윤로봇", "narae-robot", frozenset({"lister", "admin"})),
     ("onsaem@demo.example", "장제어", "onsaem-control", frozenset({"lister"})),
+    ("gaon@demo.example", "문기록", "gaon-cloud", frozenset({"lister"})),
 )
 
 DECLARED_STANDARDS: Final = (

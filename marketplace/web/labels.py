@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from marketplace.web.i18n import gettext
 from marketplace.web.money_labels import MONEY_EVENTS, MONEY_LABELS
+from marketplace.web.order_labels import ORDER_LABELS
 from marketplace.web.vendor_labels import VENDOR_LABELS
 
 
@@ -193,15 +194,6 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "failed": N_("실패"),
         "refunded": N_("환불됨"),
     },
-    "order_state": {
-        "placed": N_("발주"),
-        "confirmed": N_("공급기업 확인"),
-        "shipped": N_("출고"),
-        "installed": N_("설치"),
-        "inspected": N_("검수"),
-        "in_warranty": N_("보증 중"),
-        "closed": N_("종료"),
-    },
     "allocation_rule": {
         "pro_rata": N_("비례 배정"),
         "time": N_("접수 순서"),
@@ -378,6 +370,7 @@ LABELS: Mapping[str, Mapping[str, str]] = {
     },
     **VENDOR_LABELS,
     **MONEY_LABELS,
+    **ORDER_LABELS,
 }
 
 

@@ -116,6 +116,12 @@ NOTICES = {
     "exempt-saved": N_("바로 반영되는 항목을 저장했습니다."),
     "recommended": N_("권장 표시를 붙였습니다."),
     "recommendation-withdrawn": N_("권장 표시를 뗐습니다."),
+    "order-confirm": N_("주문을 확정하고 구매기업에 알렸습니다."),
+    "order-deliver": N_("납품을 기록하고 구매기업에 알렸습니다."),
+    "order-install": N_("설치·시운전을 기록하고 구매기업에 검수를 청했습니다."),
+    "order-inspect": N_("검수 결과를 기록하고 공급기업에 알렸습니다."),
+    "order-close": N_("주문을 종료했습니다."),
+    "order-said": N_("메시지를 남겼습니다."),
     "all-read": N_("모두 읽음으로 표시했습니다."),
 }
 """Sentences shown once on top of a page after something was done, by the code in `?notice=`."""

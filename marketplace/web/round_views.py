@@ -100,8 +100,11 @@ def shown_progress(
     }
 
 
-def shown_pledge(pledge: PledgeView, *, is_open: bool) -> dict[str, Any]:
-    """The template's `my_pledge` and the rows of "my pledges"."""
+def shown_pledge(
+    pledge: PledgeView, *, is_open: bool, order: tuple[str, str] | None = None
+) -> dict[str, Any]:
+    """The template's `my_pledge` and the rows of "my pledges"; `order`: number and state of what became of it."""
+    number, order_state = order or (None, None)
     return {
         "id": str(pledge.id),
         "round_code": pledge.round_code,
@@ -127,7 +130,11 @@ def shown_pledge(pledge: PledgeView, *, is_open: bool) -> dict[str, Any]:
         and pledge.funding == "card"
         and pledge.card_state != "ready",
         "allocation": pledge.allocation
-        and {**msgspec.structs.asdict(pledge.allocation), "order_state": None},
+        and {
+            **msgspec.structs.asdict(pledge.allocation),
+            "order_number": number,
+            "order_state": order_state if pledge.allocation.quantity else None,
+        },
     }
 
 

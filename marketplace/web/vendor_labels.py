@@ -237,6 +237,12 @@ VENDOR_LABELS: Mapping[str, Mapping[str, str]] = {
             "회차 %(round)s의 후원금 중 %(krw)s원이 들어오지 않아 귀사 잔금에 더해졌습니다."
         ),
         "invoice.issued": N_("배정과 청구서가 확정되었습니다: %(number)s"),
+        "order.confirm": N_("공급기업이 납품일을 정해 주문을 확정했습니다: %(number)s"),
+        "order.deliver": N_("납품이 기록되었습니다: %(number)s"),
+        "order.install": N_("설치·시운전이 끝났습니다. 검수할 차례입니다: %(number)s"),
+        "order.inspect": N_("검수 결과가 나왔습니다: %(number)s"),
+        "order.close": N_("주문이 종료되었습니다: %(number)s"),
+        "order.said": N_("주문에 새 메시지가 있습니다: %(number)s"),
         "other": N_("새 소식이 있습니다."),
     },
 }

@@ -39,6 +39,7 @@ SIGNED_IN = {
     "mirae@demo.example": {
         "my-pledges": "/my/pledges",
         "round-mine": "/rounds/cold-chain-2025",
+        "orders": "/orders",
         "my-demands": "/my/demands",
     },
     "hanbit@demo.example": {"round-buyer": "/rounds/lathe-tending-cobot"},
@@ -70,6 +71,7 @@ SIGNED_IN = {
         "vendor-offer-edit": "/vendor/listings/offers/offer-lathe-tending-cobot",
         "vendor-questions": "/vendor/questions",
     },
+    "gaon@demo.example": {"vendor-orders": "/orders"},
     "saebom@demo.example": {"newcomer-home": "/vendor", "newcomer-checklist": "/vendor/onboarding"},
 }
 

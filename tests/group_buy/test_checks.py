@@ -91,6 +91,11 @@ WRONG = {
     "every pledge has lines or was withdrawn": "DELETE FROM pledge_lines",
     "a charge's state is its last event": "DELETE FROM charge_events",
     "decided rounds leave no pledge undecided and no hold forgotten": "UPDATE pledges SET outcome = NULL",
+    "every allocation and every purchase alone has its order, of its units and price": """
+        UPDATE orders SET quantity = quantity + 1
+    """,
+    "an order's units and days are those of its steps": "UPDATE orders SET quantity_delivered = 1",
+    "a round is delivered when all units of its orders came": "UPDATE rounds SET state = 'delivered'",
     "every round has the event of its state": "DELETE FROM events WHERE subject = 'round'",
 }
 

@@ -17,6 +17,7 @@ from marketplace.web.pages.inbox import INBOX_PAGES
 from marketplace.web.pages.money_desk import MONEY_DESK_PAGES
 from marketplace.web.pages.my import MY_PAGES
 from marketplace.web.pages.my_rounds import MY_ROUND_PAGES
+from marketplace.web.pages.orders import ORDER_PAGES
 from marketplace.web.pages.origin_desk import ORIGIN_DESK_PAGES
 from marketplace.web.pages.package_versions import PACKAGE_VERSION_PAGES
 from marketplace.web.pages.packages import PACKAGE_PAGES
@@ -54,6 +55,7 @@ PAGE_HANDLERS: Final[list[Any]] = [
     *MY_ROUND_PAGES,
     *DEMAND_PAGES,
     *AFTER_CLEARING_PAGES,
+    *ORDER_PAGES,
     *NEW_ROUND_PAGES,
     *STATEMENT_PAGES,
     *SPONSORSHIP_PAGES,

@@ -11,6 +11,7 @@ from group_buy.after_clearing import list_changes, list_consents, list_surveys
 from group_buy.buyer_money import list_charge_steps, list_invoice_changes, list_receivers
 from group_buy.core.round import takes_pledges
 from group_buy.order_shares import find_order_share
+from group_buy.orders import find_order_numbers
 from group_buy.reading import get_invoice, list_buyer_pledges, list_charges
 from group_buy.single_purchasing import list_single_purchases
 from group_buy.sponsor_reading import find_promises
@@ -33,6 +34,7 @@ async def my_pledges_page(request: AnyRequest, conn: Conn, user: User, gateway: 
     surveys = {each.pledge_id: each for each in await list_surveys(conn, buyer_id=me.organization_id)}
     steps = await list_charge_steps(conn, buyer_id=me.organization_id)
     receivers = await list_receivers(conn, codes={pledge.round_code for pledge in pledges})
+    orders = await find_order_numbers(conn, buyer_id=me.organization_id)
     rows = []
     for pledge in pledges:
         is_open = takes_pledges(pledge.round_state, closes_at=pledge.closes_at, now=now)
@@ -40,7 +42,7 @@ async def my_pledges_page(request: AnyRequest, conn: Conn, user: User, gateway: 
         # A balance or refund that another row took the place of says nothing to its buyer.
         told = [charge for charge in mine if charge.state != "released" or charge.purpose == "deposit"]
         rows.append(
-            shown_pledge(pledge, is_open=is_open)
+            shown_pledge(pledge, is_open=is_open, order=orders.get(pledge.id))
             | {
                 "charges": [shown_charge(charge, names={}, is_coordinator=False) for charge in told],
                 "money": shown_money(mine),
@@ -56,6 +58,7 @@ async def my_pledges_page(request: AnyRequest, conn: Conn, user: User, gateway: 
         "my_pledges.html",
         section="my",
         pledges=rows,
+        orders=orders,
         consents=[each for each in await list_consents(conn, buyer_id=me.organization_id) if each.is_open],
         purchases=await list_single_purchases(conn, organization_id=me.organization_id),
         card_allowed=gateway is not None,
