@@ -19,7 +19,7 @@ from catalog.onboarding import refresh_vendors
 from group_buy.closing import begin_closing, due_rounds
 from group_buy.consenting import end_silence
 from group_buy.deciding import clear_if_decided
-from group_buy.dunning import read_reminder_days, send_reminders
+from group_buy.dunning import read_reminder_days, send_reminders, send_sponsor_reminders
 from group_buy.gateway import PaymentGateway
 from group_buy.opening import begin_due_fill_ups, open_due_rounds
 from group_buy.reconciling import reconcile_if_due
@@ -102,7 +102,8 @@ async def advance_rounds(pool: asyncpg.Pool) -> int:
 async def remind_buyers(pool: asyncpg.Pool, days: Sequence[int]) -> int:
     """Send the reminders whose day has come."""
     async with transaction(pool) as conn:
-        return await send_reminders(conn, days=days)
+        told = await send_reminders(conn, days=days)
+        return told + await send_sponsor_reminders(conn, days=days)
 
 
 async def chase_declines(pool: asyncpg.Pool) -> int:

@@ -233,6 +233,15 @@ VENDOR_LABELS: Mapping[str, Mapping[str, str]] = {
         "sponsorship.promised": N_("회차 %(round)s에서 받을 후원이 정해졌습니다."),
         "sponsorship.revoked": N_("회차 %(round)s의 후원이 거두어졌습니다."),
         "sponsorship.due": N_("회차 %(round)s의 후원금 %(krw)s원을 보내 주세요. 입금자 표시: %(reference)s"),
+        "sponsorship.due_soon": N_(
+            "회차 %(round)s 후원금의 기한이 %(due_on)s입니다. 남은 금액: %(open_krw)s원, 입금자 표시: %(reference)s"
+        ),
+        "sponsorship.due_today": N_(
+            "오늘이 회차 %(round)s 후원금의 기한입니다. 남은 금액: %(open_krw)s원, 입금자 표시: %(reference)s"
+        ),
+        "sponsorship.overdue": N_(
+            "회차 %(round)s 후원금의 기한(%(due_on)s)이 지났습니다. 남은 금액: %(open_krw)s원, 입금자 표시: %(reference)s"
+        ),
         "sponsorship.released": N_(
             "회차 %(round)s의 후원금 중 %(krw)s원이 들어오지 않아 귀사 잔금에 더해졌습니다."
         ),

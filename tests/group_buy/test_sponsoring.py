@@ -17,6 +17,7 @@ from group_buy.core.pledge import Pledge
 from group_buy.core.sponsorship import SponsorshipKind
 from group_buy.deciding import clear_if_decided
 from group_buy.delivering import order_round, record_delivery
+from group_buy.dunning import list_overdue, send_reminders, send_sponsor_reminders
 from group_buy.errors import (
     InvalidSponsorship,
     RoundNotFound,
@@ -389,3 +390,32 @@ async def test_two_sponsorships_at_once_do_not_pass_the_rule_of_one_a_sponsor(
             return True
 
     assert sorted(await asyncio.gather(*(once() for _ in range(4)))) == [False, False, False, True]
+
+
+async def test_a_sponsor_is_reminded_once_a_step_for_all_its_parts_and_is_listed_when_late(
+    checked: asyncpg.Connection, owner_conn: asyncpg.Connection
+) -> None:
+    coordinator, sponsor = await a_coordinator(checked), await a_sponsor(checked)
+    buying_round = await a_round(checked, coordinator=coordinator)
+    for n in range(2):
+        await fund(checked, await a_pledge(checked, buying_round, f"m{n}", 2))
+    await sponsored(checked, coordinator, sponsor, ["m0", "m1"], share_bp=10_000)
+    await clear(checked)
+    days = (-3, 0, 7)
+    assert await send_sponsor_reminders(checked, days=days) == 0
+    await owner_conn.execute("UPDATE invoices SET due_on = due_on - 15")
+    assert [await send_sponsor_reminders(checked, days=days) for _ in range(2)] == [1, 0]
+    assert await send_reminders(checked, days=days) == 0  # the members owe nothing
+    await owner_conn.execute("UPDATE invoices SET due_on = due_on - 7")
+    assert [await send_sponsor_reminders(checked, days=days) for _ in range(2)] == [1, 0]
+    told = await checked.fetch(
+        "SELECT organization_id, data FROM notifications WHERE kind = 'sponsorship.overdue'"
+    )
+    assert [(row["organization_id"], row["data"]["open_krw"]) for row in told] == [
+        (sponsor.organization_id, "4,400,000")
+    ]
+    late = await list_overdue(checked, coordinator_id=coordinator.organization_id or 0)
+    assert [(each.buyer_ko, each.open_krw, each.reference[:3]) for each in late] == [
+        ("sponsor 회사", 2_200_000, "SFS"),
+        ("sponsor 회사", 2_200_000, "SFS"),
+    ]
