@@ -26,6 +26,10 @@ LEASE: Final = timedelta(seconds=60)
 """So long the workers leave a payment alone whose page is being made."""
 
 
+BOOKS_NOT_COMPARED: Final = "books_not_compared"
+"""Why nothing can be paid for some seconds in a new market, or after a restore."""
+
+
 class Payment(msgspec.Struct, frozen=True):
     """One payment as its buyer sees it. may_pay: it waits for the buyer; `method_ref`: the saved card, if any."""
 
@@ -129,7 +133,7 @@ async def _take_over(conn: asyncpg.Connection, charge_id: UUID, buyer_id: int) -
     if not payment.may_pay:
         raise ChargeStateConflict(charge_id, payment.state)
     if not await is_reconciled(conn):
-        raise GatewayUnavailable("books_not_compared")
+        raise GatewayUnavailable(BOOKS_NOT_COMPARED)
     attempt, state = payment.attempt, payment.state
     if payment.provider_ref is None and state != "processing":
         attempt += state == "failed"

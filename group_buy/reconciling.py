@@ -69,12 +69,16 @@ async def is_reconciled(conn: asyncpg.Connection) -> bool:
 async def reconcile_if_due(pool: asyncpg.Pool, gateway: PaymentGateway) -> Reconciliation | None:
     """Compare what may have changed, at once in a new incarnation of the database and every hour else; None = not due.
 
-    Where nobody has begun to save a card there is nothing to charge: it waits, and charging stays blocked, until then.
+    Where nobody has begun to save a card, or to pay a balance by card, there is nothing to charge: it waits, and
+    charging stays blocked, until then.
     """
     async with transaction(pool) as conn:
         is_due = await conn.fetchval(
             """
-            SELECT EXISTS (SELECT FROM payment_methods) AND NOT EXISTS (
+            SELECT (EXISTS (SELECT FROM payment_methods) OR EXISTS (
+                SELECT FROM charges
+                WHERE method = 'card' AND state IN ('due', 'processing', 'action_required', 'authorized')
+            )) AND NOT EXISTS (
                 SELECT FROM reconciliations
                 WHERE incarnation = database_incarnation() AND at > clock_timestamp() - interval '1 hour')
             """

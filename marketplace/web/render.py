@@ -28,6 +28,7 @@ NOTICES = {
     "payment-taken": N_("결제했습니다."),
     "payment-failed": N_("카드사가 거절했습니다. 다른 카드를 쓰세요."),
     "payment-waiting": N_("카드사의 확인을 기다리고 있습니다. 잠시 뒤 다시 확인하세요."),
+    "payment-not-ready": N_("카드 결제를 준비하고 있습니다. 몇 초 뒤에 ‘지금 결제’를 다시 누르세요."),
     "payment-not-needed": N_("지금은 낼 것이 없습니다."),
     "payment-split": N_("카드 한 번의 한도를 넘어 같은 금액으로 나누었습니다. 하나씩 결제하세요."),
     "refund-by-transfer": N_("계좌이체 환불로 바꾸었습니다."),

@@ -16,6 +16,7 @@ from group_buy.errors import ChargeNotFound, ChargeStateConflict
 from group_buy.gateway import GatewayUnavailable
 from group_buy.paying import begin_payment, choose_card, choose_transfer, finish_payment
 from group_buy.reading import get_invoice
+from group_buy.reconciling import reconcile_if_due
 from group_buy.retrying import end_one_grace
 from group_buy.settling import settle_one
 
@@ -101,6 +102,21 @@ async def test_nothing_is_paid_before_the_books_were_compared(
     with pytest.raises(GatewayUnavailable, match="books_not_compared"):
         await begin_payment(desk.pool, desk.gateway, charge_id=balance["id"], buyer_id=pledge.buyer_id)
     assert await checked.fetchval("SELECT count(*) FROM charge_attempts") == 0
+
+
+async def test_the_first_card_of_a_market_may_pay_a_balance(
+    desk: CardDesk, checked: asyncpg.Connection, owner_conn: asyncpg.Connection
+) -> None:
+    pledge, balance = await an_invoiced_pledge(checked)
+    await owner_conn.execute("TRUNCATE reconciliations")
+    assert await checked.fetchval("SELECT count(*) FROM payment_methods") == 0
+    assert await reconcile_if_due(desk.pool, desk.gateway) is None
+    await choose_card(checked, charge_id=balance["id"], buyer_id=pledge.buyer_id, actor=SYSTEM)
+    assert await reconcile_if_due(desk.pool, desk.gateway) is not None
+    payment, _ = await begin_payment(
+        desk.pool, desk.gateway, charge_id=balance["id"], buyer_id=pledge.buyer_id
+    )
+    assert payment.state == "action_required"
 
 
 async def test_a_balance_above_one_charge_is_split_evenly(

@@ -8,7 +8,14 @@ from litestar.params import FromPath
 
 from group_buy.errors import CardNotPossible, ChargeStateConflict
 from group_buy.gateway import GatewayUnavailable
-from group_buy.paying import begin_payment, choose_card, choose_transfer, finish_payment, get_payment
+from group_buy.paying import (
+    BOOKS_NOT_COMPARED,
+    begin_payment,
+    choose_card,
+    choose_transfer,
+    finish_payment,
+    get_payment,
+)
 from group_buy.transactions import transaction
 from marketplace.deps import AnyRequest, Config, Conn, Gateway, Pool, User, signed_in
 from marketplace.web.i18n import gettext
@@ -42,6 +49,10 @@ async def pay_page(
         payment, secret = await begin_payment(pool, gateway, charge_id=charge_id, buyer_id=me.organization_id)
     except ChargeStateConflict as conflict:
         return see_other("/my/pledges", notice=NOTICE_OF_STATE.get(conflict.state, "payment-not-needed"))
+    except GatewayUnavailable as unavailable:
+        if unavailable.reason != BOOKS_NOT_COMPARED:
+            raise
+        return see_other("/my/pledges", notice="payment-not-ready")
     script = f"{config.stripe_api_base}/js/v3/" if config.stripe_api_base else "https://js.stripe.com/v3/"
     with_saved = payment.wants_owner_only and request.query_params.get("card") != "new"
     return page_response(
