@@ -167,7 +167,7 @@ CREATE TRIGGER single_purchases_cancel_orders AFTER UPDATE ON single_purchases
 -- A round that is delivered as a whole brings every order what is still open of it; a vendor that delivers has
 -- confirmed. Whoever calls holds the round's lock, which every step of its orders takes first.
 CREATE FUNCTION deliver_orders(target_id bigint, day date, actor_id bigint, acting_id bigint) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE sql AS $$
     WITH waiting AS (
         SELECT o.id, o.state = 'placed' AS is_new, o.quantity - o.quantity_delivered AS quantity,
                greatest(day, o.last_on) AS day,

@@ -64,7 +64,7 @@ async def test_orders_are_made_of_what_was_there(empty_database: str, tmp_path: 
             """
             SELECT r.code, o.source, o.state, o.quantity, o.quantity_delivered, o.ordered_on IS NOT NULL,
                    (SELECT string_agg(kind, ' ' ORDER BY step_no) FROM order_steps s WHERE s.order_id = o.id)
-            FROM orders o JOIN rounds r ON r.id = o.round_id ORDER BY r.id, o.source, o.number
+            FROM orders o JOIN rounds r ON r.id = o.round_id ORDER BY r.id, o.source, o.buyer_id, o.quantity DESC
             """
         )
         assert [tuple(row) for row in rows] == [
