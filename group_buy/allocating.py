@@ -214,10 +214,10 @@ async def _issue_invoices(conn: asyncpg.Connection, buying_round: Round, bills: 
         ), issued AS (
             INSERT INTO invoices (id, number, allocation_id, buyer_id, vendor_id, supply_krw, vat_krw, total_krw,
                                   deposit_krw, sponsored_krw, balance_krw, due_on, reference)
-            SELECT bill.id, today.month || n, bill.allocation_id, bill.buyer_id, $1, bill.supply_krw,
+            SELECT bill.id, today.month || reference_of('', bill.no), bill.allocation_id, bill.buyer_id, $1, bill.supply_krw,
                    bill.total_krw - bill.supply_krw, bill.total_krw, bill.deposit_krw, bill.sponsored_krw,
-                   bill.total_krw - bill.deposit_krw - bill.sponsored_krw, today.due_on, 'SFA' || n
-            FROM today, (SELECT *, to_char(nextval('invoice_numbers'), 'FM000000') AS n
+                   bill.total_krw - bill.deposit_krw - bill.sponsored_krw, today.due_on, reference_of('SFA', bill.no)
+            FROM today, (SELECT *, nextval('invoice_numbers') AS no
                          FROM unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $9::uuid[],
                                      $10::bigint[])
                               AS bill (allocation_id, buyer_id, supply_krw, total_krw, deposit_krw, id, sponsored_krw)) bill

@@ -90,7 +90,7 @@ async def send_sponsor_reminders(conn: asyncpg.Connection, *, days: Sequence[int
                    jsonb_build_object('round', v.round_code, 'path', '/my/sponsorships', 'due_on', l.due_on::text,
                                       'reference', v.reference, 'open_krw', to_char(v.open_krw, 'FM999,999,999,999,999'))
             FROM latest l JOIN sponsorships s ON s.id = l.sponsorship_id
-            JOIN receivables v ON v.kind = 'sponsored' AND v.reference = 'SFS' || to_char(s.reference_no, 'FM000000')
+            JOIN receivables v ON v.kind = 'sponsored' AND v.reference = reference_of('SFS', s.reference_no)
             RETURNING 1
         )
         SELECT count(*) FROM told
@@ -126,7 +126,7 @@ async def list_overdue(
     """A coordinator's late balances, the latest first."""
     rows = await conn.fetch(
         """
-        SELECT c.id, i.number, coalesce('SFS' || to_char(s.reference_no, 'FM000000'), i.reference), r.code,
+        SELECT c.id, i.number, coalesce(reference_of('SFS', s.reference_no), i.reference), r.code,
                o.name_ko, o.name_en, i.due_on,
                (clock_timestamp() AT TIME ZONE 'Asia/Seoul')::date - i.due_on,
                c.amount_krw, c.amount_krw - coalesce((SELECT sum(amount_krw) FROM receipts e

@@ -113,7 +113,7 @@ async def _write_first_parts(
         INSERT INTO notifications (organization_id, kind, data)
         SELECT s.sponsor_id, 'sponsorship.due', jsonb_build_object('round', $2::text, 'path', '/my/sponsorships',
                'krw', to_char($3::bigint, 'FM999,999,999,999,999'),
-               'reference', 'SFS' || to_char(s.reference_no, 'FM000000'))
+               'reference', reference_of('SFS', s.reference_no))
         FROM sponsorships s WHERE s.id = $1
         """,
         sponsorship_id,

@@ -66,7 +66,7 @@ SPONSORSHIP: str = f"""
            o.name_ko AS sponsor_ko, o.name_en AS sponsor_en, s.kind, s.share_bp, s.krw_max, s.note,
            CASE WHEN s.revoked_at IS NOT NULL THEN 'revoked' WHEN s.confirmed_at IS NOT NULL THEN 'confirmed'
                 WHEN NOT gate.is_open THEN 'lapsed' ELSE 'offered' END AS state,
-           s.made_at, s.confirmed_at, 'SFS' || to_char(s.reference_no, 'FM000000') AS reference, v.due_on,
+           s.made_at, s.confirmed_at, reference_of('SFS', s.reference_no) AS reference, v.due_on,
            coalesce((SELECT sum(krw) FROM current_sponsored_parts p WHERE p.sponsorship_id = s.id), 0)::bigint AS part_krw,
            coalesce(v.open_krw, 0) AS open_krw, coalesce(money.paid_krw, 0) + coalesce((
                SELECT sum(e.amount_krw) FROM receipts e JOIN charges c ON c.id = e.charge_id
@@ -91,7 +91,7 @@ SPONSORSHIP: str = f"""
     JOIN organizations o ON o.id = s.sponsor_id
     CROSS JOIN LATERAL (SELECT r.state IN ('draft', 'announced', 'open', 'fill_up') AND clock_timestamp() < r.closes_at
                         AS is_open) gate
-    LEFT JOIN receivables v ON v.kind = 'sponsored' AND v.reference = 'SFS' || to_char(s.reference_no, 'FM000000')
+    LEFT JOIN receivables v ON v.kind = 'sponsored' AND v.reference = reference_of('SFS', s.reference_no)
     LEFT JOIN LATERAL (
         SELECT sum(c.capture_krw) FILTER (WHERE c.purpose = 'sponsored' AND c.state = 'captured')::bigint AS paid_krw,
                sum(c.amount_krw) FILTER (WHERE c.purpose = 'sponsor_refund')::bigint AS back_krw,

@@ -26,7 +26,7 @@ async def book_sponsor_receipt(
                                      WHERE e.charge_id = c.id) AS open_krw,
                c.sponsorship_id, c.round_id, r.code, c.pledge_id, c.allocation_id, c.buyer_id
         FROM charges c JOIN sponsorships s ON s.id = c.sponsorship_id JOIN rounds r ON r.id = c.round_id
-        WHERE 'SFS' || to_char(s.reference_no, 'FM000000') = $1 AND c.purpose = 'sponsored' AND c.state = 'due'
+        WHERE reference_of('SFS', s.reference_no) = $1 AND c.purpose = 'sponsored' AND c.state = 'due'
         ORDER BY c.created_at, c.pledge_id, c.entry_no FOR UPDATE OF c
         """,
         reference,
@@ -55,7 +55,7 @@ async def book_sponsor_receipt(
     row = await conn.fetchrow(
         """
         SELECT s.id, r.code FROM sponsorships s JOIN rounds r ON r.id = s.round_id
-        WHERE 'SFS' || to_char(s.reference_no, 'FM000000') = $1
+        WHERE reference_of('SFS', s.reference_no) = $1
         """,
         reference,
     )
@@ -81,7 +81,7 @@ async def _owe_surplus(
         """
         SELECT s.id AS sponsorship_id, p.round_id, p.pledge_id, p.allocation_id, p.buyer_id
         FROM sponsorships s JOIN current_sponsored_parts p ON p.sponsorship_id = s.id
-        WHERE 'SFS' || to_char(s.reference_no, 'FM000000') = $1 ORDER BY p.krw DESC, p.pledge_id LIMIT 1
+        WHERE reference_of('SFS', s.reference_no) = $1 ORDER BY p.krw DESC, p.pledge_id LIMIT 1
         """,
         reference,
     )

@@ -1,5 +1,9 @@
 -- Sponsors: an organization pays a part of what named members owe, by its own charges, entries and reference.
 
+-- What a payer writes on a transfer: at least six digits, more where the number has more.
+CREATE FUNCTION reference_of(prefix text, number bigint) RETURNS text IMMUTABLE PARALLEL SAFE LANGUAGE sql AS
+    $$ SELECT prefix || lpad(number::text, greatest(6, length(number::text)), '0') $$;
+
 CREATE SEQUENCE sponsorship_references;
 GRANT USAGE ON SEQUENCE sponsorship_references TO marketplace_app;
 CREATE TABLE sponsorships (
@@ -174,7 +178,7 @@ CREATE OR REPLACE VIEW receivables AS
         -- by pledge and purpose, for which there is an index
         WHERE c.pledge_id = a.pledge_id AND c.purpose = 'balance' AND c.method = 'transfer' AND c.state = 'due') due ON true
     UNION ALL
-    SELECT 'SFP' || to_char(p.reference_no, 'FM000000'), 'deposit', r.id, r.code, r.state, r.coordinator_id,
+    SELECT reference_of('SFP', p.reference_no), 'deposit', r.id, r.code, r.state, r.coordinator_id,
            r.vendor_id, r.custody, p.buyer_id, p.id, NULL, NULL,
            CASE WHEN r.state IN ('open', 'fill_up', 'closing') AND v.state = 'placed' AND NOT EXISTS (
                     SELECT FROM pledge_fundings f WHERE f.pledge_id = p.id AND f.version = v.version)
@@ -193,7 +197,7 @@ CREATE OR REPLACE VIEW receivables AS
     WHERE p.funding = 'transfer'
     UNION ALL
     -- One reference for all members of a sponsorship; buyer_id is who pays: the sponsor.
-    SELECT 'SFS' || to_char(s.reference_no, 'FM000000'), 'sponsored', r.id, r.code, r.state, r.coordinator_id,
+    SELECT reference_of('SFS', s.reference_no), 'sponsored', r.id, r.code, r.state, r.coordinator_id,
            r.vendor_id, r.custody, s.sponsor_id, NULL, NULL, due.due_on, coalesce(due.krw, 0)::bigint
     FROM sponsorships s
     JOIN rounds r ON r.id = s.round_id

@@ -57,6 +57,9 @@ async def cleared(conn: asyncpg.Connection, actor: Actor, *quantities: int) -> t
     return buying_round, pledges
 
 
+DEPOSIT_REFERENCE = "SELECT reference FROM receivables WHERE pledge_id = $1 AND kind = 'deposit'"
+
+
 async def reference_of(conn: asyncpg.Connection, pledge: Pledge) -> str:
     found: str = await conn.fetchval(
         "SELECT reference FROM receivables WHERE pledge_id = $1 ORDER BY kind LIMIT 1", pledge.id
@@ -89,6 +92,22 @@ async def test_a_balance_is_captured_when_its_parts_reach_the_sum(checked: async
     await bring(checked, actor, lines(("다른 사람", 5), (f"{reference}", 1_000_000), start=5))
     assert await charges(checked, buying_round) == [("balance", 2_200_000, "captured")]
     assert await open_of(checked, reference) == 0
+
+
+async def test_numbers_and_references_grow_beyond_six_digits(
+    checked: asyncpg.Connection, owner_conn: asyncpg.Connection
+) -> None:
+    actor = await a_coordinator(checked)
+    await owner_conn.execute("SELECT setval('invoice_numbers', 999998), setval('pledge_references', 999998)")
+    buying_round, pledges = await cleared(checked, actor, 2, 1, 1)
+    rows = await checked.fetch("SELECT number, reference FROM invoices ORDER BY length(reference), reference")
+    assert [row["reference"] for row in rows] == ["SFA999999", "SFA1000000", "SFA1000001"]
+    assert [row["number"].rpartition("-")[2] for row in rows] == ["999999", "1000000", "1000001"]
+    deposits = {await checked.fetchval(DEPOSIT_REFERENCE, pledge.id) for pledge in pledges}
+    assert deposits == {"SFP999999", "SFP1000000", "SFP1000001"}
+    await bring(checked, actor, lines(("한빛SFA1000001", 1_100_000)))
+    assert await open_of(checked, "SFA1000001") == 0
+    assert sum(state == "captured" for _, _, state in await charges(checked, buying_round)) == 1
 
 
 async def test_the_same_line_is_booked_once_and_two_equal_payments_are_two(
