@@ -15,7 +15,7 @@ from group_buy.checks import check_invariants
 from group_buy.closing import begin_closing
 from group_buy.deciding import clear_if_decided
 from group_buy.delivering import order_round, record_delivery
-from group_buy.errors import SponsorshipRefused
+from group_buy.errors import RoundStateConflict, SponsorshipRefused
 from group_buy.lapsing import lapse_pledges
 from group_buy.receiving import mark_transferred
 from group_buy.sponsoring import confirm_sponsorship, make_sponsorship, release_sponsorship
@@ -109,11 +109,12 @@ async def live(conn: asyncpg.Connection, history: dict[str, Any]) -> None:
             with suppress(SponsorshipRefused):  # nothing is unpaid
                 await release_sponsorship(conn, sponsorship_id=made[0], actor=coordinator)
         elif step == "deliver" and state == "cleared":
-            await order_round(conn, code="round", coordinator_id=mine, actor=coordinator)
-            sold = await conn.fetchval("SELECT quantity FROM rounds")
-            await record_delivery(
-                conn, code="round", quantity=max(0, sold - history["short"]), actor=coordinator
-            )
+            with suppress(RoundStateConflict):  # a question about a dearer price is open
+                await order_round(conn, code="round", coordinator_id=mine, actor=coordinator)
+                sold = await conn.fetchval("SELECT quantity FROM rounds")
+                await record_delivery(
+                    conn, code="round", quantity=max(0, sold - history["short"]), actor=coordinator
+                )
         await parts_and_rest(conn)
 
 

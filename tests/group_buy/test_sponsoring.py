@@ -27,6 +27,7 @@ from group_buy.errors import (
 from group_buy.lapsing import lapse_pledges
 from group_buy.ledger import read_statement
 from group_buy.receiving import mark_transferred
+from group_buy.sponsor_checks import SPONSOR_INVARIANTS
 from group_buy.sponsor_reading import find_promises, list_sponsorships
 from group_buy.sponsoring import (
     SPONSORSHIPS_MAX,
@@ -419,3 +420,40 @@ async def test_a_sponsor_is_reminded_once_a_step_for_all_its_parts_and_is_listed
         ("sponsor 회사", 2_200_000, "SFS"),
         ("sponsor 회사", 2_200_000, "SFS"),
     ]
+
+
+WRONG = {
+    "sponsors and their member together pay the total, to the won":
+        "UPDATE charges SET amount_krw = amount_krw + 1 WHERE purpose = 'sponsored'",
+    "a sponsor's charges less refunds are its part":
+        "UPDATE charges SET amount_krw = amount_krw - 1 WHERE purpose = 'sponsored'",
+    "no sponsor pays more than it promised, and only for members that it named":
+        "DELETE FROM sponsored_members",
+    "a part is of its member's present total":
+        "UPDATE sponsored_parts SET total_krw = total_krw + 10",
+    "no sponsorship was made, confirmed or revoked after its round had closed":
+        "UPDATE sponsorships SET confirmed_at = clock_timestamp()",
+    "what a sponsor owes is its parts less what it paid":
+        "UPDATE ledger_entries SET amount_krw = amount_krw + 1 WHERE reason = 'sponsored'",
+    "what sponsors are owed back is their refunds that are not paid yet":
+        "UPDATE ledger_entries SET credit_account = 'sponsor_refunds_owed' WHERE reason = 'sponsored'",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+async def test_each_invariant_of_sponsors_finds_a_row_that_breaks_it(
+    conn: asyncpg.Connection, owner_conn: asyncpg.Connection, name: str
+) -> None:
+    coordinator, sponsor = await a_coordinator(conn), await a_sponsor(conn)
+    member = await a_pledge(conn, await a_round(conn, coordinator=coordinator), "member", 2)
+    await fund(conn, member)
+    await sponsored(conn, coordinator, sponsor, ["member"])
+    await clear(conn)
+    assert await broken(conn) == []
+    await owner_conn.execute("SET session_replication_role = replica")
+    await owner_conn.execute(WRONG[name])
+    assert name in await broken(conn)
+
+
+def test_every_invariant_of_sponsors_has_a_row_that_breaks_it() -> None:
+    assert set(WRONG) == set(SPONSOR_INVARIANTS)
