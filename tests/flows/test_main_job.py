@@ -56,7 +56,7 @@ def test_a_declined_deposit_does_not_count_and_nobody_is_charged(demo: DemoProce
         desk = f"/coordinator/rounds/{code}"
         operator.submit(desk, f"{desk}/close", confirmed="yes")
         wait_for(lambda: True if round_state(demo, code)["state"] == "released" else None)
-        assert "card_declined" in operator.get(desk)
+        assert "카드사가 거절함" in operator.get(desk)
         assert "납부 완료" not in buyer.get(f"/rounds/{code}")
     assert run_marketplace(demo, "check")[0] == 0
 
