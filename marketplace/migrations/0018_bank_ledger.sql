@@ -159,7 +159,9 @@ CREATE FUNCTION post_payout(target_batch uuid, target_round bigint) RETURNS void
                    coalesce(-sum(signed_krw) FILTER (WHERE account = 'vat'), 0)::bigint AS vat_krw,
                    coalesce(-sum(signed_krw) FILTER (WHERE account = 'forfeits'), 0)::bigint AS forfeits_krw
             FROM ledger_sides s WHERE s.round_id = p.round_id AND s.party = p.vendor_id) owed
-        WHERE p.batch_id = target_batch AND p.round_id = target_round
+        WHERE p.batch_id = target_batch AND p.round_id = target_round AND NOT EXISTS (
+            -- what was owed is less by it already, so the split would be another one
+            SELECT FROM ledger_entries l WHERE l.payout_batch_id = target_batch AND l.round_id = target_round)
     ), split AS (
         SELECT paid.*, v.krw AS vat_part_krw, least(amount_krw - goods_krw - v.krw, forfeits_krw) AS forfeits_part_krw
         FROM paid CROSS JOIN LATERAL (SELECT least(amount_krw - goods_krw, vat_krw) AS krw) v
