@@ -208,7 +208,8 @@ async def read_approval(
         outcomes=outcomes if source.lines else (), ceiling=ceiling, bill=source.bill,
         subsidy=_subsidy_of(program, cost_krw=ceiling.supply_krw, level=item.level_to) if program else None,
         compared=await _compared(conn, wish.comparison, owner_id=owner_id), deposit_bp=buying_round.deposit_bp,
-        closes_at=buying_round.closes_at, lead_time_days=buying_round.lead_time_days,
+        closes_at=buying_round.closes_at, shortfall_policy=buying_round.shortfall_policy,
+        lead_time_days=buying_round.lead_time_days,
         terms_ko=buying_round.terms_ko, terms_en=buying_round.terms_en,
         is_illustrative=buying_round.is_illustrative,
     )  # fmt: skip

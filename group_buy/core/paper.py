@@ -13,7 +13,7 @@ from catalog.core.money import vat_krw
 from catalog.core.offer import PriceTier
 from group_buy.core.estimate import Bill, bill_for
 from group_buy.core.order import Inspection, RejectReason
-from group_buy.core.round import Round
+from group_buy.core.round import Round, ShortfallPolicy
 from group_buy.errors import PaperRefused
 
 PaperKind = Literal["quotation", "comparison", "approval", "contract", "delivery", "inspection"]
@@ -162,6 +162,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True, tag="approval"):
     compared: Compared | None
     deposit_bp: int
     closes_at: datetime
+    shortfall_policy: ShortfallPolicy
     lead_time_days: int
     terms_ko: str
     terms_en: str
@@ -300,10 +301,11 @@ def outcomes_of(
     """What a pledge of these lines would pay at most at every tier that the round can reach.
 
     At a price those lines count whose limit accepts it, each with its most units. `subsidy` answers what a program
-    pays of a supply value, both in won.
+    pays of a supply value, both in won. Where the round sells at its first price from fewer units, they count.
     """
     found = []
-    for tier in buying_round.tiers:
+    fallback = buying_round.fallback_quantity_min
+    for position, tier in enumerate(buying_round.tiers):
         if tier.quantity_min > buying_round.capacity:
             continue
         price_krw = tier.unit_price_krw
@@ -316,7 +318,7 @@ def outcomes_of(
         paid = subsidy(bill.supply_krw) if subsidy and bill else None
         found.append(
             Outcome(
-                quantity_min=tier.quantity_min,
+                quantity_min=fallback if position == 0 and fallback else tier.quantity_min,
                 unit_price_krw=price_krw,
                 bill=bill,
                 subsidy_krw=paid,

@@ -116,7 +116,7 @@ async def test_an_approval_of_a_pledge_says_what_each_tier_costs_and_the_ceiling
         "211,200,000원",
         "540,000,000원",
         "54,000,000원",
-        "한도 금액 594,000,000원",
+        "한도 금액 594,000,000원 (부가세 포함)",
     ):
         assert said in text, said
     assert "2대 미만 성사되지 않으며" in text
