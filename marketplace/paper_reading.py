@@ -43,7 +43,7 @@ from group_buy.pledging import get_pledge
 from group_buy.rounds import get_round, get_round_code
 from marketplace.web.catalog_views import read_today
 from marketplace.web.comparison_reading import read_comparison
-from marketplace.web.round_views import RoundGoods, read_goods
+from marketplace.web.round_views import read_goods
 
 NEED_LETTERS_MAX: Final = 1000
 SUBSIDIES: Final = {terms.code: terms for terms in PROGRAMS.subsidy}
@@ -67,26 +67,32 @@ async def read_party(conn: asyncpg.Connection, organization_id: int) -> Party:
 
 
 async def read_item(
-    conn: asyncpg.Connection, *, code: str, names: tuple[str, str], goods: RoundGoods | None, viewer: Viewer
+    conn: asyncpg.Connection, *, offer_id: int, names: tuple[str, str], viewer: Viewer
 ) -> Item:
     """What is bought, with what the catalog knows of it today; `names` in Korean and English."""
-    comparison = await read_comparison(conn, ids=[code], query={}, viewer=viewer)
+    goods = await read_goods(conn, offer_id=offer_id)
+    warranty_months = await conn.fetchval(
+        """
+        SELECT coalesce(o.warranty_months, v.warranty_months, p.warranty_months) FROM offers o
+        LEFT JOIN package_versions v ON v.id = o.package_version_id LEFT JOIN products p ON p.id = o.product_id
+        WHERE o.id = $1
+        """,
+        offer_id,
+    )
+    comparison = await read_comparison(conn, ids=[goods.item_code], query={}, viewer=viewer)
     column = comparison.columns[0] if comparison.columns else None
     version = column.package.version if column and column.package else None
     share = column.share if column else None
-    counts = column.center_counts.values() if column else ()
-    known = share and share.verified_bp is not None and share.claimed_bp is not None
-    warranty = goods.warranty_months if goods else version.warranty_months if version else None
     return Item(
-        code=code, name_ko=names[0], name_en=names[1],
-        included_ko=tuple(goods.included_ko) if goods else version.included_ko if version else (),
-        included_en=tuple(goods.included_en) if goods else version.included_en if version else (),
-        excluded_ko=tuple(goods.excluded_ko) if goods else version.excluded_ko if version else (),
-        excluded_en=tuple(goods.excluded_en) if goods else version.excluded_en if version else (),
-        warranty_months=warranty or None,
+        code=goods.item_code, name_ko=names[0], name_en=names[1],
+        included_ko=tuple(goods.included_ko),
+        included_en=tuple(goods.included_en),
+        excluded_ko=tuple(goods.excluded_ko),
+        excluded_en=tuple(goods.excluded_en),
+        warranty_months=warranty_months,
         spare_parts_years=version.spare_parts_years if version else None,
-        centers=sum(counts) if column else None,
-        share_bp=(share.verified_bp, share.claimed_bp) if share and known else None,
+        centers=sum(column.center_counts.values()) if column else None,
+        share_bp=(share.verified_bp, share.claimed_bp) if share else None,
         level_to=version.level_to if version else None,
     )  # fmt: skip
 
@@ -188,9 +194,8 @@ async def read_approval(
     else:
         source = await _source_of_pledge(conn, _as_pledge_id(subject_id), owner_id=owner_id)
     buying_round = source.buying_round
-    goods = await read_goods(conn, offer_id=buying_round.offer_id)
     item = await read_item(
-        conn, code=goods.item_code, names=(buying_round.title_ko, buying_round.title_en), goods=goods,
+        conn, offer_id=buying_round.offer_id, names=(buying_round.title_ko, buying_round.title_en),
         viewer=Viewer(owner_id, "factory"),
     )  # fmt: skip
     program = SUBSIDIES.get(wish.subsidy or "")
@@ -241,13 +246,12 @@ async def read_quotation(
         raise InvalidPaper("/quantity", f"from 1 to {offer.capacity}")
     until = valid_until(offer_until=offer.valid_until, today=await read_today(conn))
     names = (offer.subject.name_ko, offer.subject.name_en)
-    goods = await read_goods(conn, offer_id=offer.id)
     lines = (line_of(quantity, offer.list_unit_price_krw),)
     total = sum_of(lines)
     vendor_id = await conn.fetchval("SELECT vendor_id FROM offers WHERE id = $1", offer.id)
     data = Quotation(
         buyer=await read_party(conn, actor.organization_id), vendor=await read_party(conn, vendor_id),
-        item=await read_item(conn, code=offer.subject.code, names=names, goods=goods, viewer=viewer),
+        item=await read_item(conn, offer_id=offer.id, names=names, viewer=viewer),
         offer_code=offer.code, lines=lines, sum=total, tiers=offer.tiers, valid_until=until,
         lead_time_days=offer.lead_time_days, terms_ko=offer.terms_ko, terms_en=offer.terms_en,
         is_illustrative=offer.is_illustrative,
@@ -266,10 +270,9 @@ async def _order_parts(
     if order.quantity == 0:
         raise PaperRefused("fell_away")
     offer_id = await conn.fetchval("SELECT offer_id FROM rounds WHERE code = $1", order.round_code)
-    goods = await read_goods(conn, offer_id=offer_id)
     buyer = Viewer(order.buyer_id, "factory")
     names = (order.title_ko, order.title_en)
-    item = await read_item(conn, code=goods.item_code, names=names, goods=goods, viewer=buyer)
+    item = await read_item(conn, offer_id=offer_id, names=names, viewer=buyer)
     return order, await read_party(conn, order.buyer_id), await read_party(conn, order.vendor_id), item
 
 
