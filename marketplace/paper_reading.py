@@ -12,7 +12,6 @@ from catalog.core.viewer import Viewer
 from catalog.events import Actor
 from catalog.offers import get_offer
 from catalog.reference_data import PROGRAMS
-from group_buy.core.charge import deposit_krw
 from group_buy.core.estimate import Bill, bill_for
 from group_buy.core.paper import (
     Approval,
@@ -33,8 +32,9 @@ from group_buy.core.paper import (
     outcomes_of,
     sum_of,
     valid_until,
+    with_deposit,
 )
-from group_buy.core.pledge import Line
+from group_buy.core.pledge import Line, deposit_ceiling_krw
 from group_buy.core.round import Round
 from group_buy.errors import InvalidPaper, OrderNotFound, PaperRefused
 from group_buy.orders import Order, get_order, list_order_steps
@@ -132,12 +132,16 @@ async def _source_of_pledge(conn: asyncpg.Connection, pledge_id: UUID, *, owner_
     viewer = Viewer(owner_id, "factory")
     buying_round = await get_round(conn, await get_round_code(conn, pledge.round_id), viewer=viewer)
     won = await conn.fetchrow(
-        "SELECT quantity, unit_price_krw FROM current_allocations WHERE pledge_id = $1 AND quantity > 0",
+        """
+        SELECT a.quantity, a.unit_price_krw, i.deposit_krw FROM current_allocations a
+        JOIN invoices i ON i.allocation_id = a.id WHERE a.pledge_id = $1 AND a.quantity > 0
+        """,
         pledge_id,
     )
+    bill = won and bill_for(buying_round, quantity=won["quantity"], unit_price_krw=won["unit_price_krw"])
     return _Source(
         subject="pledge", subject_id=str(pledge_id), buying_round=buying_round, lines=pledge.lines,
-        bill=bill_for(buying_round, **dict(won)) if won else None,
+        bill=with_deposit(bill, won["deposit_krw"]) if won and bill else None,
     )  # fmt: skip
 
 
@@ -204,7 +208,8 @@ async def read_approval(
         source.lines,
         subsidy=None if program is None else partial(_paid_krw, program, level=item.level_to),
     )
-    ceiling = source.bill or ceiling_of(outcomes)
+    held_krw = deposit_ceiling_krw(buying_round, source.lines)
+    ceiling = source.bill or with_deposit(ceiling_of(outcomes), held_krw)
     data = Approval(
         buyer=await read_party(conn, owner_id), vendor=await read_party(conn, buying_round.vendor_id), item=item,
         need=wish.need, round_code=buying_round.code, order_number=source.order_number, is_alone=not source.lines,
@@ -281,16 +286,17 @@ async def read_contract(conn: asyncpg.Connection, *, paper_id: UUID, number: str
     order, buyer, vendor, item = await _order_parts(conn, number, actor)
     row = await conn.fetchrow(
         """
-        SELECT r.terms_ko, r.terms_en, CASE o.source WHEN 'allocation' THEN r.deposit_bp ELSE 0 END, o.lead_time_days
-        FROM orders o JOIN rounds r ON r.id = o.round_id WHERE o.id = $1
+        SELECT r.terms_ko, r.terms_en, coalesce(i.deposit_krw, 0), o.lead_time_days
+        FROM orders o JOIN rounds r ON r.id = o.round_id LEFT JOIN invoices i ON i.allocation_id = o.id
+        WHERE o.id = $1
         """,
         order.id,
     )
     assert row is not None, "the order was just read"
-    terms_ko, terms_en, deposit_bp, lead_time_days = row
+    terms_ko, terms_en, deposit_krw, lead_time_days = row
     lines = (line_of(order.quantity, order.unit_price_krw),)
     total = sum_of(lines)
-    deposit = deposit_krw(deposit_bp=deposit_bp, supply_krw=total.supply_krw)
+    deposit = min(deposit_krw, total.total_krw)
     data = Contract(
         buyer=buyer, vendor=vendor, item=item, order_number=order.number, round_code=order.round_code, lines=lines,
         sum=total, deposit_krw=deposit, balance_krw=total.total_krw - deposit, due_on=order.due_on,

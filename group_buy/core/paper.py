@@ -336,6 +336,12 @@ def ceiling_of(outcomes: Sequence[Outcome]) -> Bill:
     return max(bills, key=lambda bill: bill.total_krw)
 
 
+def with_deposit(bill: Bill, deposit_krw: int) -> Bill:
+    """A bill of which this much is paid beforehand, at most all of it; the rest is its balance."""
+    paid_krw = min(deposit_krw, bill.total_krw)
+    return msgspec.structs.replace(bill, deposit_krw=paid_krw, balance_krw=bill.total_krw - paid_krw)
+
+
 def valid_until(*, offer_until: date | None, today: date) -> date:
     """Until when a quotation of today holds, that day included. Raises PaperRefused for an offer that has ended."""
     last = today + timedelta(days=VALID_DAYS)

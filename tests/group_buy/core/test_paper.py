@@ -10,7 +10,15 @@ from catalog.core.money import vat_krw
 from catalog.core.offer import PriceTier
 from group_buy.core.clearing import Clearing, PledgeLine, clear_round
 from group_buy.core.estimate import bill_for
-from group_buy.core.paper import ceiling_of, line_of, outcomes_of, paper_number, sum_of, valid_until
+from group_buy.core.paper import (
+    ceiling_of,
+    line_of,
+    outcomes_of,
+    paper_number,
+    sum_of,
+    valid_until,
+    with_deposit,
+)
 from group_buy.core.pledge import LineInput
 from group_buy.core.round import Round
 from group_buy.errors import PaperRefused
@@ -133,6 +141,13 @@ def test_a_quotation_holds_thirty_days_or_until_its_offer_ends() -> None:
     assert valid_until(offer_until=today, today=today) == today
     with pytest.raises(PaperRefused):
         valid_until(offer_until=today - timedelta(1), today=today)
+
+
+@given(paid=st.integers(0, 10**9))
+def test_deposit_and_balance_add_up_whatever_was_paid_before(paid: int) -> None:
+    bill = with_deposit(bill_for(a_round(), quantity=3, unit_price_krw=PRICES[0]), paid)
+    assert bill.deposit_krw == min(paid, bill.total_krw)
+    assert bill.deposit_krw + bill.balance_krw == bill.total_krw
 
 
 def test_a_number_names_the_kind_and_the_year() -> None:

@@ -14,6 +14,7 @@ from group_buy.core.pledge import LineInput
 from group_buy.deciding import clear_if_decided
 from group_buy.delivering import order_round
 from group_buy.pledging import change_pledge, place_pledge
+from group_buy.receiving import verify_funding
 from marketplace.accounts.people import add_organization, add_person
 from marketplace.web.paper_pdf import find_weasyprint
 
@@ -60,12 +61,12 @@ async def pledge_id(market) -> UUID:
 @pytest.fixture
 async def number(market, pledge_id) -> str:
     """The order of 12 units at 45 million that came of the pledge, ordered from the vendor."""
-    mill, alliance = await actor_of(market, BUYER), await actor_of(market, COORDINATOR)
-    await market.conn.execute(
-        "INSERT INTO pledge_fundings (pledge_id, version, kind, verified_by) VALUES ($1, 1, 'order', $2)",
-        pledge_id,
-        mill.person_id,
-    )
+    alliance = await actor_of(market, COORDINATOR)
+    async with market.conn.transaction():  # a deposit of 10 % of 4 × 48 and 8 × 45 million
+        await verify_funding(
+            market.conn, pledge_id=pledge_id, coordinator_id=alliance.organization_id, kind="deposit",
+            received_krw=55_200_000, actor=alliance,
+        )  # fmt: skip
     async with market.conn.transaction():
         await begin_closing(market.conn, code="spring", early=True)
         assert await clear_if_decided(market.conn, code="spring")
@@ -307,7 +308,14 @@ async def test_papers_of_others_are_not_found_and_nothing_is_written(
         need="필요",
     )
     contract = await issued(submit, client, kind="contract", subject_id=number)
-    assert "확정 금액 594,000,000원" in text_of(await client.get(approval))
+    text = text_of(await client.get(approval))
+    assert "확정 금액 594,000,000원" in text
+    deposit, balance = await market.conn.fetchrow("SELECT deposit_krw, balance_krw FROM invoices")
+    assert deposit + balance == 594_000_000
+    assert deposit > 0
+    paid = f"{deposit:,}원 / {balance:,}원"  # as the invoice has it
+    assert paid in text
+    assert paid in text_of(await client.get(contract))
     before = await written(market)
     for email, status in ((OTHER, 404), (RIVAL, 403)):
         await sign_in_as(client, email)
