@@ -1,5 +1,6 @@
 """Papers over HTTP: each kind from its button to the page and PDF, versions, words, signed copies, and refusals."""
 
+import asyncio
 import html
 import re
 from uuid import UUID, uuid4
@@ -422,3 +423,45 @@ class Missing:
 
     def cache_info(self) -> object:
         return type("Info", (), {"currsize": 1})
+
+
+async def test_versions_and_papers_of_a_day_have_a_limit_and_an_id_is_used_once(
+    client, market, other, sign_in_as, submit, monkeypatch
+) -> None:
+    await sign_in_as(client, BUYER)
+    quote = {"kind": "quotation", "subject_id": "weld-offer", "quantity": "1"}
+    paper_id = str(uuid4())
+    await issued(submit, client, **quote, paper_id=paper_id)
+    before = await written(market)
+    for limit in ("VERSIONS_MAX", "PAPERS_OF_A_DAY_MAX"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"group_buy.papers.{limit}", 1)
+            answer = await submit(client, "/papers", **quote, paper_id=str(uuid4()))
+            assert answer.status_code == 409
+            assert "50판까지" in text_of(answer)
+    monkeypatch.setattr("group_buy.papers.HTML_BYTES_MAX", 100)
+    answer = await submit(client, "/papers", **quote)
+    assert answer.status_code == 409
+    assert "문서가 너무 깁니다." in text_of(answer)
+    await sign_in_as(client, OTHER)
+    assert (await submit(client, "/papers", **quote, paper_id=paper_id)).status_code == 409
+    assert await written(market) == before
+
+
+async def test_papers_issued_at_once_get_numbers_of_their_own(
+    client, market, other, sign_in_as, submit
+) -> None:
+    offers = [{"code": f"weld-{n}", "package_model": "weld-cell"} for n in range(6)]
+    await market.bring("offers", *offers)
+    await sign_in_as(client, BUYER)
+    token = re.search(r'name="_csrf_token" value="([^"]+)"', (await client.get("/packages/weld-cell")).text)
+    assert token is not None
+
+    async def issue(code: str) -> str:
+        fields = {"_csrf_token": token[1], "kind": "quotation", "subject_id": code, "quantity": "1"}
+        answer = await client.post("/papers", data=fields)
+        assert answer.status_code == 303
+        return answer.headers["location"].split("/")[2]
+
+    numbers = await asyncio.gather(*(issue(offer["code"]) for offer in offers))
+    assert sorted(number[-5:] for number in numbers) == [f"{n:05d}" for n in range(1, 7)]
