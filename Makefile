@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ci test-long check fmt assets bench bench-catalog bench-group-buy bench-money bench-search bench-import lock screenshots
+.PHONY: help demo test test-ci test-long check fmt assets bench bench-catalog bench-group-buy bench-money bench-search bench-import bench-papers lock screenshots
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -72,6 +72,9 @@ bench-search: $(VENV)/dev.installed ## the limits of search, with ratios to the 
 
 bench-import: $(VENV)/dev.installed ## 50,000 rows listed, against COPY in the same run; what bad files cost
 	$(BIN)/python tests/benchmarks/bench_import.py
+
+bench-papers: $(VENV)/dev.installed ## CPU time of papers as PDF
+	$(BIN)/python tests/benchmarks/bench_papers.py
 
 screenshots: $(VENV)/dev.installed ## pictures of the pages into screenshots/ (needs a Chromium)
 	$(BIN)/python tests/browser/take_screenshots.py

@@ -337,3 +337,32 @@ class InvalidOrderStep(GroupBuyError):
         super().__init__(f"{pointer}: {detail}")
         self.pointer = pointer
         self.detail = detail
+
+
+class PaperNotFound(GroupBuyError):
+    """No paper of this number and version is for the one who asks."""
+
+    def __init__(self, number: str) -> None:
+        super().__init__(f"no paper {number}")
+        self.number = number
+
+
+class PaperRefused(GroupBuyError):
+    """This paper cannot be issued or signed now; nothing was written.
+
+    `reason`: `buys_nothing`, `withdrawn`, `fell_away`, `offer_ended`, `nothing_delivered`, `nothing_inspected`,
+    `too_few` (things to compare), `too_many` (of a day or of a subject), `too_large`, `not_a_contract` or `text_changed`.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the paper is refused: {reason}")
+        self.reason = reason
+
+
+class InvalidPaper(GroupBuyError):
+    """A field of a paper's form is outside its limits; `pointer` names it, `detail` says what is expected."""
+
+    def __init__(self, pointer: str, detail: str) -> None:
+        super().__init__(f"{pointer}: {detail}")
+        self.pointer = pointer
+        self.detail = detail

@@ -1,4 +1,4 @@
-"""What states, steps, inspections and reasons of orders are called."""
+"""What states, steps, inspections and reasons of orders, and their papers, are called."""
 
 from collections.abc import Mapping
 
@@ -35,6 +35,14 @@ ORDER_LABELS: Mapping[str, Mapping[str, str]] = {
         "close": N_("보증이 끝난 주문 종료"),
     },
     "inspection": {"accepted": N_("모두 합격"), "partly": N_("일부 합격"), "rejected": N_("불합격")},
+    "paper_kind": {
+        "quotation": N_("견적서"),
+        "comparison": N_("비교견적"),
+        "approval": N_("품의서"),
+        "contract": N_("물품 공급 계약서"),
+        "delivery": N_("거래명세서"),
+        "inspection": N_("검수조서"),
+    },
     "reject_reason": {
         "damaged": N_("파손"),
         "missing_parts": N_("구성품 누락"),

@@ -123,6 +123,9 @@ NOTICES = {
     "order-inspect": N_("검수 결과를 기록하고 공급기업에 알렸습니다."),
     "order-close": N_("주문을 종료했습니다."),
     "order-said": N_("메시지를 남겼습니다."),
+    "paper-issued": N_("문서를 발행했습니다. 이제 바뀌지 않습니다."),
+    "paper-signed": N_("서명한 계약서를 보관했습니다."),
+    "paper-texts-saved": N_("새 판을 저장했습니다. 이제부터 발행하는 문서에 실립니다."),
     "all-read": N_("모두 읽음으로 표시했습니다."),
 }
 """Sentences shown once on top of a page after something was done, by the code in `?notice=`."""

@@ -21,6 +21,7 @@ from marketplace.web.pages.orders import ORDER_PAGES
 from marketplace.web.pages.origin_desk import ORIGIN_DESK_PAGES
 from marketplace.web.pages.package_versions import PACKAGE_VERSION_PAGES
 from marketplace.web.pages.packages import PACKAGE_PAGES
+from marketplace.web.pages.papers import PAPER_PAGES
 from marketplace.web.pages.pay import PAY_PAGES
 from marketplace.web.pages.products import PRODUCT_PAGES
 from marketplace.web.pages.questions import QUESTION_PAGES
@@ -56,6 +57,7 @@ PAGE_HANDLERS: Final[list[Any]] = [
     *DEMAND_PAGES,
     *AFTER_CLEARING_PAGES,
     *ORDER_PAGES,
+    *PAPER_PAGES,
     *NEW_ROUND_PAGES,
     *STATEMENT_PAGES,
     *SPONSORSHIP_PAGES,

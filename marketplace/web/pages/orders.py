@@ -32,6 +32,7 @@ from group_buy.orders import (
     list_orders,
     penalty_of,
 )
+from group_buy.papers import list_papers
 from group_buy.transactions import transaction
 from marketplace.accounts.access import CurrentUser
 from marketplace.api.orders import require_party
@@ -104,6 +105,9 @@ async def _order_page(
     files = defaultdict(list)
     for file in await list_order_files(conn, order_id=order.id):
         files[file.step_id or file.message_id].append(file)
+    found = await list_papers(
+        conn, organization_id=me.organization_id, subject="order", subject_id=order.number
+    )
     today = await read_today(conn)
     side = {order.vendor_id: "vendor", order.buyer_id: "buyer"}.get(me.organization_id, "coordinator")
     due = due_steps(order.progress)
@@ -125,6 +129,8 @@ async def _order_page(
         late=penalty_of(order, steps, today=today),
         reasons=REASONS,
         today=today,
+        papers=found.papers,
+        side=side,
         step_id=str(uuid4()),
         message_id=str(uuid4()),
         errors=errors or {},

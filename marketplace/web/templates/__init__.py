@@ -7,6 +7,7 @@ A context holds Structs, dicts and lists, no named tuples: their `count` and `in
 Every page also takes what `base.html` lists, with the defaults of `PAGE_DEFAULTS`.
 """
 
+import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -128,6 +129,7 @@ def create_environment() -> jinja2.Environment:
         asset=asset,
         bundle=bundle,
         icon=icon,
+        new_id=uuid.uuid4,
         url=i18n.url,
         language_links=i18n.language_links,
         lang=i18n.LANG.get,

@@ -143,7 +143,7 @@ def test_static_files_are_first_party_and_small() -> None:
     static = Path(i18n.__file__).parent / "static"
     sizes = {path.name: path.stat().st_size for path in static.iterdir() if path.is_file()}
     assert max(sizes.values()) < 50_000
-    assert sizes.keys() == {"app.css", "card.js", "icons.svg", "favicon.svg"}
+    assert sizes.keys() == {"app.css", "card.js", "icons.svg", "favicon.svg", "paper.css"}
 
 
 def test_every_icon_that_a_template_names_is_drawn() -> None:
