@@ -1,6 +1,7 @@
 """The rows of the pledge form: one wish each, so that a pledge may ask for more units at a lower price."""
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 from group_buy.core.pledge import PLEDGE_LINES_MAX, LineInput
@@ -20,12 +21,16 @@ def read_wishes(form: Mapping[str, Any]) -> tuple[LineInput, ...]:
     Raises:
         InvalidPledge: a quantity or a limit is no number; the pointer names the row.
     """
-    rows = [
+    return tuple(_read_row(form, suffix, number) for number, suffix in enumerate(_filled(form)))
+
+
+def _filled(form: Mapping[str, Any]) -> list[str]:
+    """The suffixes of the rows that count; the number of a wish is its place among them."""
+    return [
         suffix
         for suffix in SUFFIXES
         if not suffix or any(_typed(form, name + suffix) for name in ("quantity_min", "quantity_max"))
     ]
-    return tuple(_read_row(form, suffix, number) for number, suffix in enumerate(rows))
 
 
 def _read_row(form: Mapping[str, Any], suffix: str, number: int) -> LineInput:
@@ -58,11 +63,11 @@ def typed_values(form: Mapping[str, Any]) -> dict[str, str]:
 
 
 def field_of(pointer: str, form: Mapping[str, Any]) -> str:
-    """The form's field that a refusal of "/lines/<row>/<name>" is about, or "form"."""
+    """The form's field that a refusal of "/lines/<wish>/<name>" is about, or "form"."""
     _, _, rest = pointer.partition("/lines/")
     number, _, name = rest.partition("/")
-    field = name + SUFFIXES[int(number)] if number.isdigit() and int(number) < PLEDGE_LINES_MAX else ""
-    return field if name in NAMES and (field in form or not field.endswith(SUFFIXES[1:])) else "form"
+    filled = _filled(form)
+    return name + filled[int(number)] if name in NAMES and int(number) < len(filled) else "form"
 
 
 def refusal_text(error: InvalidPledge, *, capacity: int) -> str:
@@ -99,6 +104,19 @@ def form_rows(
     blank = dict.fromkeys(NAMES, "")
     rows += [blank] * (ROWS_SHOWN - len(rows))
     return [row | {"suffix": suffix} for row, suffix in zip(rows, SUFFIXES, strict=False)]
+
+
+def conflict_rows(
+    lines: Sequence[Mapping[str, Any]], values: Mapping[str, str]
+) -> list[dict[str, dict[str, Any]]]:
+    """What is saved beside what was typed, row by row; rows that are empty on both sides are left out."""
+    blank = dict.fromkeys(NAMES, "")
+    pairs = zip_longest(form_rows(lines), form_rows((), values), fillvalue=blank)
+    return [
+        {"saved": saved, "typed": typed}
+        for saved, typed in pairs
+        if saved["quantity_max"] or typed["quantity_max"] or typed["quantity_min"]
+    ]
 
 
 def wishes_of(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

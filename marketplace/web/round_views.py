@@ -13,7 +13,6 @@ from group_buy.core.round import Round
 from group_buy.reading import AuditLine, ChargeView, PledgeView
 from group_buy.rounds import Progress
 from marketplace.web.labels import label
-from marketplace.web.pledge_form import form_rows
 
 
 class RoundGoods(msgspec.Struct, frozen=True):
@@ -117,7 +116,6 @@ def shown_pledge(
         "quantity_max": pledge.quantity_max,
         "limit_unit_price_krw": pledge.limit_unit_price_krw,
         "lines": pledge.lines,
-        "wishes": form_rows(pledge.lines),
         "payment_method": pledge.funding,
         "funding_state": pledge.funding_state,
         "placed_at": pledge.placed_at,

@@ -34,7 +34,14 @@ from marketplace.accounts.access import CurrentUser, belongs_to, viewer_of
 from marketplace.deps import AnyRequest, Config, Conn, Gateway, Live, Pool, User, signed_in
 from marketplace.web.cards import list_round_cards
 from marketplace.web.i18n import gettext
-from marketplace.web.pledge_form import field_of, form_rows, read_wishes, refusal_text, typed_values
+from marketplace.web.pledge_form import (
+    conflict_rows,
+    field_of,
+    form_rows,
+    read_wishes,
+    refusal_text,
+    typed_values,
+)
 from marketplace.web.render import page_response, see_other
 from marketplace.web.round_views import (
     deposit_for_one_krw,
@@ -277,7 +284,8 @@ async def _show_again(
         said = refusal_text(error, capacity=buying_round.capacity)
     errors = {field: said}
     if isinstance(error, AlreadyPledged | VersionConflict):
-        context["conflict"] = form_rows((), values)
+        saved = context["my_pledge"]
+        context["conflict"] = conflict_rows(saved["lines"] if saved else (), values)
     rows = {"rows": form_rows((), values)}
     shown = context | rows | {"errors": errors, "values": values, "card_allowed": card_allowed}
     return page_response(request, "round.html", status_code=status, **shown)

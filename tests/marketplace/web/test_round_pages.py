@@ -86,6 +86,37 @@ async def test_a_form_pledges_more_units_at_a_lower_price_and_changes_them_in_pl
     assert only["sequence"] == first["sequence"]
 
 
+async def test_a_refusal_stands_beside_its_row_also_where_a_row_before_it_is_empty(
+    market, client, sign_in_as, submit
+) -> None:
+    await market.open_round("spring", "weld-offer")
+    await sign_in_as(client, "mill@test.example")
+    form = {"pledge_id": str(uuid4()), "quantity_max": "4", **PLEDGE}
+    wrong = ({"quantity_min_3": "7", "quantity_max_3": "6"}, {"quantity_min_3": "7"})
+    for fields, name in zip(wrong, ("quantity_min_3", "quantity_max_3"), strict=True):
+        refused = await submit(client, "/rounds/spring/pledges", **form | fields)
+        assert refused.status_code == 400
+        invalid = re.findall(r'<input id="(\w+)"[^>]*aria-invalid="true"', refused.text)
+        assert invalid == [name]
+        assert '<details class="wishes" open>' in refused.text
+    assert await market.conn.fetchval("SELECT count(*) FROM pledges") == 0
+
+
+async def test_a_conflict_shows_every_row_of_both_versions(market, client, sign_in_as, submit) -> None:
+    await market.open_round("spring", "weld-offer")
+    await sign_in_as(client, "mill@test.example")
+    pledge_id = await pledge(market, client, submit)
+    form = {"pledge_id": pledge_id, "version": "1", **PLEDGE}
+    assert (await submit(client, "/rounds/spring/pledges", **form, quantity_max="4")).status_code == 303
+    more = {f"quantity_max_{row}": str(row) for row in (2, 3, 4, 5)}
+    answer = await submit(client, "/rounds/spring/pledges", **form, quantity_max="7", **more)
+    assert answer.status_code == 409
+    table = re.search(r'class="conflict".*?</table>', answer.text, re.DOTALL)
+    assert table is not None
+    for units in ("4", "7", "2", "3", "5"):
+        assert f'<td class="num">{units}</td>' in table[0]
+
+
 async def test_an_estimate_of_steps_counts_each_tier_with_the_units_that_accept_it(market, client) -> None:
     await market.open_round("spring", "weld-offer")
     tiers = json.loads(await market.conn.fetchval("SELECT tiers::text FROM rounds WHERE code = 'spring'"))
