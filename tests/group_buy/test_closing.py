@@ -60,6 +60,19 @@ async def test_a_pledge_without_confirmed_money_does_not_count(checked: asyncpg.
     assert [row[0] for row in outcomes] == ["allocated", "released"]
 
 
+async def test_who_is_allocated_something_is_told_once_and_who_is_not_is_told_too(
+    checked: asyncpg.Connection,
+) -> None:
+    buying_round = await a_round(checked)
+    served = await a_pledge(checked, buying_round, "hanbit", 2)
+    await fund(checked, served)
+    unfunded = await a_pledge(checked, buying_round, "unfunded", 8)
+    assert await close(checked, buying_round)
+    told = "SELECT array_agg(kind ORDER BY id) FROM notifications WHERE organization_id = $1"
+    assert await checked.fetchval(told, served.buyer_id) == ["round.closing", "invoice.issued"]
+    assert await checked.fetchval(told, unfunded.buyer_id) == ["round.closing", "round.decided"]
+
+
 async def test_a_round_below_its_minimum_releases_everybody_and_owes_deposits_back(
     checked: asyncpg.Connection,
 ) -> None:
