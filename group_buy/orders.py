@@ -268,14 +268,15 @@ def penalty_of(order: Order, steps: list[OrderStepView], *, today: date) -> Late
 
 
 async def find_order_numbers(
-    conn: asyncpg.Connection, *, buyer_id: int
+    conn: asyncpg.Connection, *, buyer_id: int, limit: int = 1000
 ) -> Mapping[UUID, tuple[str, OrderState]]:
-    """Number and state of a buyer's orders by the id of their pledge or single purchase."""
+    """Number and state of a buyer's newest orders by the id of their pledge or single purchase."""
     rows = await conn.fetch(
         """
         SELECT coalesce(a.pledge_id, o.id) AS id, o.number, o.state FROM orders o LEFT JOIN allocations a ON a.id = o.id
-        WHERE o.buyer_id = $1
+        WHERE o.buyer_id = $1 ORDER BY o.placed_at DESC LIMIT $2
         """,
         buyer_id,
+        limit,
     )
     return {row["id"]: (row["number"], row["state"]) for row in rows}
