@@ -9,13 +9,13 @@ from catalog.events import Actor
 from group_buy.core.paper import ComparedItem, ComparisonGroup, ComparisonPaper, ComparisonRow
 from group_buy.errors import PaperRefused
 from group_buy.papers import NewPaper
-from marketplace.paper_reading import read_party
 from marketplace.web.comparison import Compared, Group, Row
 from marketplace.web.comparison_file import cell_text
 from marketplace.web.comparison_reading import read_comparison
 from marketplace.web.formats import Lang
 from marketplace.web.i18n import LANG
 from marketplace.web.labels import label
+from marketplace.web.paper_reading import read_party
 
 LIST_LETTERS_MAX = 300
 """A cell of a paper is cut behind so many letters; the whole text is on the page."""

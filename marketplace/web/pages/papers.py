@@ -31,8 +31,14 @@ from group_buy.pledging import get_pledge
 from group_buy.transactions import transaction
 from marketplace.accounts.access import Audience, CurrentUser, belongs_to
 from marketplace.deps import AnyRequest, Conn, Pool, User, signed_in
-from marketplace.paper_comparison import read_comparison_paper
-from marketplace.paper_reading import (
+from marketplace.uploads import FileRefused, keep_pdf, read_pdf
+from marketplace.web.forms import Form, read_form
+from marketplace.web.i18n import LANG, gettext
+from marketplace.web.labels import label
+from marketplace.web.pages.paper_texts import PAPER_TEXT_PAGES, paper_sentence
+from marketplace.web.paper_comparison import read_comparison_paper
+from marketplace.web.paper_pdf import PdfUnavailable, may_write_pdf, write_pdf
+from marketplace.web.paper_reading import (
     ApprovalWish,
     read_approval,
     read_contract,
@@ -40,12 +46,6 @@ from marketplace.paper_reading import (
     read_inspected,
     read_quotation,
 )
-from marketplace.uploads import FileRefused, keep_pdf, read_pdf
-from marketplace.web.forms import Form, read_form
-from marketplace.web.i18n import LANG, gettext
-from marketplace.web.labels import label
-from marketplace.web.pages.paper_texts import PAPER_TEXT_PAGES, paper_sentence
-from marketplace.web.paper_pdf import PdfUnavailable, may_write_pdf, write_pdf
 from marketplace.web.paper_rendering import render_paper
 from marketplace.web.pdf_answers import pdf_response
 from marketplace.web.render import page_response, see_other
