@@ -87,6 +87,11 @@ class StatementLine(msgspec.Struct, frozen=True):
     pledge_id: UUID | None = None
     charge_id: UUID | None = None
 
+    @property
+    def is_debit_account(self) -> bool:
+        """Whether the account grows by debits."""
+        return self.account in DEBIT_ACCOUNTS
+
 
 class AccountBalance(msgspec.Struct, frozen=True):
     """What an account stood at before the first line and after the last. Won, positive on the account's usual side."""
@@ -94,6 +99,11 @@ class AccountBalance(msgspec.Struct, frozen=True):
     account: Account
     opening_krw: int
     balance_krw: int
+
+    @property
+    def is_debit_account(self) -> bool:
+        """Whether the account grows by debits."""
+        return self.account in DEBIT_ACCOUNTS
 
 
 def balance_of(account: Account, signed_krw: int) -> int:

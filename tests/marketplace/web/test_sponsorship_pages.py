@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -100,6 +101,12 @@ async def test_an_offer_is_confirmed_becomes_due_and_is_paid_by_its_reference(
     assert (mine["open_krw"], mine["state"]) == (part_krw, "confirmed")
     assert mine["reference"] in (await client.get("/my/sponsorships")).text
     await sign_in_as(client, "alliance@test.example")
+    page = (await client.get("/coordinator/ledger?round=spring")).text
+    assert f'낼 후원금</th><td class="num">{part_krw:,}원</td><td class="num">–</td>' in page
+    row = re.search(r"잔액 합계</th>(.*?)</tr>", page, re.DOTALL)
+    assert row is not None
+    debit, credit = re.findall(r"([\d,]+)원", row[1])
+    assert debit == credit != "0"
     line = f"2026-11-20 09:00:00,{mine['reference']},0,{part_krw},{part_krw}"
     content = f"거래일시,적요,출금액(원),입금액(원),잔액(원)\n{line}\n"
     answer = await client.put(
