@@ -99,7 +99,7 @@ async def test_numbers_and_references_grow_beyond_six_digits(
 ) -> None:
     actor = await a_coordinator(checked)
     await owner_conn.execute("SELECT setval('invoice_numbers', 999998), setval('pledge_references', 999998)")
-    buying_round, pledges = await cleared(checked, actor, 2, 1, 1)
+    buying_round, pledges = await cleared(checked, actor, 1, 1, 1)
     rows = await checked.fetch("SELECT number, reference FROM invoices ORDER BY length(reference), reference")
     assert [row["reference"] for row in rows] == ["SFA999999", "SFA1000000", "SFA1000001"]
     assert [row["number"].rpartition("-")[2] for row in rows] == ["999999", "1000000", "1000001"]
